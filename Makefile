@@ -1,0 +1,38 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help setup demo test bench lint crash lock
+help:            ## what can be made
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+
+setup: $(STAMP)  ## install everything, hash-locked, into .venv (once)
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q engine connectors console
+	@touch $(STAMP)
+
+demo: setup      ## play a simulated school and print its report
+	$(BIN)/rollcall demo
+
+test: setup lint ## every check and every test
+	$(BIN)/python -m pytest
+
+lint: setup      ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+bench: setup     ## the budgets: figures on this machine
+	$(BIN)/python -m pytest -m bench tests/budgets -s
+
+crash: setup     ## kill the engine at its writes, 50 seeds
+	$(BIN)/python -m connectors crash --seeds 50
+
+lock:            ## maintainers: resolve the dependencies anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --all-extras pyproject.toml -o requirements.lock

@@ -1,0 +1,59 @@
+"""Yparéo (Ymag), read through its REST web services.
+
+Light on purpose: settings and the entry point; the client is imported when a connection is opened.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.ports import Surroundings, System
+
+if TYPE_CHECKING:
+    from connectors.ypareo.client import YpareoClient
+
+
+class YpareoSettings(BaseModel):
+    """One tenant's access to Yparéo, and which of its data are meant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(
+        pattern=r"^https?://[^\s]+$", description="Address of the tenant, with or without /index.php"
+    )
+    token: str = Field(min_length=1, description="Web-service token, as a reference such as env:YPAREO_TOKEN")
+    email: Literal["personal", "portal", "portal_then_personal"] = Field(
+        default="personal",
+        description="Which of a learner's two e-mails: the address of the file, the portal user's, "
+        "or the portal's where there is one",
+    )
+    rooms: dict[str, str] = Field(default_factory=dict, description="Room names by room code (codeSalle)")
+    sites: tuple[str, ...] = Field(
+        default=(), description="Names of the sites whose learners are meant; all when empty"
+    )
+    timeout_seconds: float = Field(default=60.0, gt=0, description="Longest wait for one answer, in seconds")
+    planning_concurrency: int = Field(
+        default=4, ge=1, le=16, description="Group plannings asked for at the same time"
+    )
+
+
+class YpareoConnector:
+    """Yparéo as a connector."""
+
+    name: str = "ypareo"
+    system: System = "erp"
+    settings: type[BaseModel] = YpareoSettings
+    horizon_days: int = 7
+
+    def open(self, settings: BaseModel, surroundings: Surroundings) -> YpareoClient:
+        """A client of one tenant; nothing is sent yet. Raises TypeError for another connector's settings."""
+        from connectors.ypareo.client import YpareoClient
+
+        if not isinstance(settings, YpareoSettings):
+            raise TypeError("YpareoSettings expected")
+        return YpareoClient(settings, surroundings)
+
+
+connector = YpareoConnector()

@@ -23,8 +23,8 @@ RunState: TypeAlias = Literal["running", "done", "incomplete", "failed", "cancel
 
 
 class OccurrenceView(View):
-    """A window on one local date. `starts` includes the connection's spread; `state`: "planned" or what became
-    of it ("run", "running", "missed" with its `cause`)."""
+    """A window on one local date. `starts` includes the connection's spread; `state`: "planned" or what
+    became of it ("run", "running", "missed" with its `cause`)."""
 
     key: str
     flow: str
@@ -47,8 +47,8 @@ class ProgressView(View):
 class RunView(View):
     """One execution of a flow.
 
-    `observed`: records seen per side and kind ("erp.learner"). `changes`: written, per verb. `accounting`: per
-    kind, seen = unchanged + written + rejected + held + conflict + skipped.
+    `observed`: records seen per side and kind ("erp.learner"). `changes`: written, per verb. `accounting`:
+    per kind, seen = unchanged + written + rejected + held + conflict + skipped.
     """
 
     id: str

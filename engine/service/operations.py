@@ -45,7 +45,7 @@ class Operations(Protocol):
         ...
 
     async def apply(self, request: ApplyRequest, actor: str) -> RunView:
-        """Observe again and write those changes of the plan that are still the same (R30); the finished run."""
+        """Observe again and write those changes of the plan that are still the same (R30); the ended run."""
         ...
 
     async def start_run(self, request: RunRequest, actor: str) -> RunView:

@@ -1,0 +1,331 @@
+"""Yparéo's objects to entries. Pure.
+
+What this stands on, and how sure it is:
+
+* Names of fields, dates as `dd/mm/yyyy`, session times as `HH:MM:SS`, booleans as 0/1 or true/false,
+  collections as objects keyed by code: seen in client code.
+* An active learner is one whose current enrolment bears no departure date: seen in client code.
+* `[]` for an empty collection or object: inferred (PHP).
+* All times are local to the school: inferred; the zone is the connection's.
+* A session's cancelled or pending state: unknown, not among the fields seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from engine.records import Entry, Group, Learner, Problem, Sheet, Speaker, folded
+
+Row = Mapping[str, Any]
+
+LONGEST_SESSION = timedelta(hours=12)
+"""A session that ends before it begins runs past midnight, unless that would make it longer than this."""
+
+
+class Drift(ValueError):
+    """A field this mapping stands on is gone or of another shape."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """A school period: local dates, both included."""
+
+    code: str
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A learner with what decides where it belongs: current group ("" when none) and site, folded."""
+
+    entry: Entry
+    group: str
+    site: str
+
+
+def rows(body: Any) -> list[Row]:
+    """The members of a collection: an object keyed by code, or an array. Raises Drift."""
+    members = list(body.values()) if isinstance(body, Mapping) else body
+    if not isinstance(members, list) or not all(isinstance(row, Mapping) for row in members):
+        raise Drift(f"a collection was due, not {body!r:.60}")
+    return members
+
+
+def sessions_of(body: Any) -> list[Row]:
+    """The sessions of a planning: `{"cours": […]}`, or `[]` when there are none. Raises Drift."""
+    if isinstance(body, list) and not body:
+        return []
+    return rows(_needed(_object(body, "planning"), "cours"))
+
+
+def period(row: Row) -> Period | None:
+    """A period, None when it has no dates. Raises Drift."""
+    first, last = _text(row, "dateDeb"), _text(row, "dateFin")
+    if not first or not last:
+        return None
+    try:
+        return Period(_code(row, "codePeriode"), date_of(first), date_of(last))
+    except ValueError as error:
+        raise Drift(f"dates of a period: {error}") from None
+
+
+def group(row: Row, members: frozenset[str]) -> Entry:
+    """A group with the members that its learners name. Raises Drift."""
+    code = _code(row, "codeGroupe")
+    return Entry(
+        record=Group(id=code, name=_text(row, "nomGroupe"), members=members), where=f"Yparéo › Groupe {code}"
+    )
+
+
+def learner(row: Row, portal: Mapping[str, str] | None, personal: bool) -> Enrolled:
+    """A learner. `portal` holds the portal users' e-mails by learner when they are wanted; `personal` says
+    whether the address of the file counts (after the portal's). Raises Drift."""
+    code = _code(row, "codeApprenant")
+    address = _object(_needed(row, "adresse"), "adresse")
+    own = _text(address, "email") if address else ""
+    email = (portal or {}).get(code, "") or (own if personal else "")
+    phone = (_text(address, "tel1") or _text(address, "tel2")) if address else ""
+    current = _object(_needed(row, "informationsCourantes"), "informationsCourantes")
+    enrolment = _enrolment(row, current)
+    site = _object(enrolment.get("site"), "site") if enrolment else {}
+    by_portal = portal is not None and (not personal or code in portal)
+    where = "Utilisateur du portail › E-mail" if by_portal else "Adresse › E-mail"
+    entry = Entry(
+        record=Learner(
+            id=code,
+            last_name=_text(row, "nomApprenant"),
+            first_name=_text(row, "prenomApprenant"),
+            email=email,
+            phone=phone,
+        ),
+        ended=enrolment is None or bool(_text(enrolment, "dateDepart")),
+        where=f"Yparéo › Apprenant {code} › {where}",
+    )
+    return Enrolled(
+        entry=entry,
+        group=_text(current, "codeGroupe") if current else "",
+        site=folded(_text(site, "nomSite")) if site else "",
+    )
+
+
+def speaker(row: Row) -> Entry | None:
+    """A member of staff who teaches; None for the others. Raises Drift."""
+    if not truth(_needed(row, "isFormateur"), "isFormateur"):
+        return None
+    code = _code(row, "codePersonnel")
+    return Entry(
+        record=Speaker(
+            id=code,
+            last_name=_text(row, "nom"),
+            first_name=_text(row, "prenom"),
+            email=_text(row, "email"),
+        ),
+        where=f"Yparéo › Personnel {code} › Utilisateur › E-mail",
+    )
+
+
+def portal_email(row: Row) -> tuple[str, str]:
+    """A learner's code and the e-mail of its portal user. Raises Drift."""
+    return _code(row, "codeApprenant"), _text(row, "email")
+
+
+def session(row: Row, zone: str, rooms: Mapping[str, str]) -> Entry:
+    """A session as a sheet, its wall times as instants through `zone` (R22). Raises Drift.
+
+    What is wrong with its times is in the entry's problems.
+    """
+    code = _code(row, "codeSeance")
+    day = _text(row, "date")
+    problems: list[Problem] = []
+    start, end = _span(day, _text(row, "heureDebut"), _text(row, "heureFin"), zone, problems)
+    return Entry(
+        record=Sheet(
+            id=code,
+            name=_text(row, "nomMatiere"),
+            start=start,
+            end=end,
+            room=", ".join(rooms.get(room, room) for room in codes(row, "codesSalle")),
+            groups=frozenset(codes(row, "codesGroupe")),
+            speakers=frozenset(codes(row, "codesPersonnel")),
+            learners=frozenset(codes(row, "codesApprenant")),
+        ),
+        problems=tuple(problems),
+        where=f"Yparéo › Planning › Séance {code} ({day})",
+    )
+
+
+def united(one: Entry, other: Entry) -> Entry:
+    """One session as two groups' plannings show it: people and groups together, the rest must agree.
+
+    Where it does not, the session changed between the two readings or is wrong: a row problem.
+    """
+    a, b = one.record, other.record
+    if one == other or not isinstance(a, Sheet) or not isinstance(b, Sheet):
+        return one
+    contradictions = [
+        Problem(code="contradictory", field=field, evidence=f"{a.value(field)} / {b.value(field)}", row=True)
+        for field in ("name", "start", "end", "room")
+        if a.value(field) != b.value(field)
+    ]
+    record = a.model_copy(
+        update={
+            "groups": a.groups | b.groups,
+            "speakers": a.speakers | b.speakers,
+            "learners": a.learners | b.learners,
+        }
+    )
+    return one.model_copy(update={"record": record, "problems": (*one.problems, *contradictions)})
+
+
+def session_day(row: Row) -> date | None:
+    """The local date of a session, None when it is unreadable. Raises Drift."""
+    try:
+        return date_of(_text(row, "date"))
+    except ValueError:
+        return None
+
+
+def instant(day: date, at: time, zone: str, field: str = "start") -> tuple[datetime | None, Problem | None]:
+    """A wall time as an instant in UTC, and what is wrong with it (R22).
+
+    None where clocks went forward over it (a row problem); the first of the two where they went back over it
+    (a value problem).
+    """
+    local = ZoneInfo(zone)
+    wall = datetime.combine(day, at)
+    first = wall.replace(tzinfo=local).astimezone(UTC)
+    second = wall.replace(tzinfo=local, fold=1).astimezone(UTC)
+    if first == second:
+        return first, None
+    exists = first.astimezone(local).replace(tzinfo=None) == wall
+    problem = Problem(
+        code="time_ambiguous" if exists else "time_does_not_exist",
+        field=field,
+        evidence=f"{wall:%d/%m/%Y %H:%M:%S} {zone}",
+        row=not exists,
+    )
+    return first if exists else None, problem
+
+
+def date_of(text: str) -> date:
+    """A date of a body, `dd/mm/yyyy`. Raises ValueError."""
+    day, month, year = text.strip().split("/")
+    return date(int(year), int(month), int(day))
+
+
+def time_of(text: str) -> time:
+    """A session's time, `HH:MM:SS` or `HH:MM`. Raises ValueError."""
+    return time.fromisoformat(text.strip())
+
+
+def path_date(day: date) -> str:
+    """A date as paths and queries carry it, `dd-mm-yyyy`."""
+    return day.strftime("%d-%m-%Y")
+
+
+def truth(value: Any, name: str) -> bool:
+    """A boolean, however it is written. Raises Drift."""
+    if isinstance(value, bool | int):
+        return bool(value)
+    if value is None:
+        return False
+    if isinstance(value, str) and value.lower() in ("", "0", "1", "true", "false"):
+        return value.lower() in ("1", "true")
+    raise Drift(f"{name} is {value!r:.40}")
+
+
+def codes(row: Row, name: str) -> list[str]:
+    """A list of codes as text, in the order given. Raises Drift."""
+    value = _needed(row, name)
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, list):
+        raise Drift(f"{name} is {type(value).__name__}")
+    return list(dict.fromkeys(text for item in value if (text := _plain(item, name))))
+
+
+def _enrolment(row: Row, current: Row) -> Row | None:
+    code = _text(current, "codeInscription") if current else ""
+    enrolments = _needed(row, "inscriptions")
+    for enrolment in rows([] if enrolments is None else enrolments):
+        if code and _text(enrolment, "codeInscription") == code:
+            return enrolment
+    return None
+
+
+def _span(
+    day_text: str, from_text: str, to_text: str, zone: str, problems: list[Problem]
+) -> tuple[datetime | None, datetime | None]:
+    try:
+        day = date_of(day_text)
+        begins = time_of(from_text)
+    except ValueError:
+        problems.append(
+            Problem(code="no_start_time", field="start", evidence=f"{day_text} {from_text}", row=True)
+        )
+        return None, None
+    start = _placed(day, begins, zone, "start", problems)
+    try:
+        ends = time_of(to_text)
+    except ValueError:
+        problems.append(Problem(code="no_end_time", field="end", evidence=to_text, row=True))
+        return start, None
+    if ends <= begins:
+        overnight = datetime.combine(day + timedelta(days=1), ends) - datetime.combine(day, begins)
+        if overnight > LONGEST_SESSION:
+            problems.append(
+                Problem(code="ends_before_start", field="end", evidence=f"{from_text} – {to_text}", row=True)
+            )
+            return start, None
+        day += timedelta(days=1)
+    return start, _placed(day, ends, zone, "end", problems)
+
+
+def _placed(day: date, at: time, zone: str, field: str, problems: list[Problem]) -> datetime | None:
+    placed, problem = instant(day, at, zone, field)
+    if problem is not None:
+        problems.append(problem)
+    return placed
+
+
+def _object(value: Any, name: str) -> Row:
+    """An object, empty where it is null or `[]`. Raises Drift."""
+    if value is None or value == [] or value == "":
+        return {}
+    if not isinstance(value, Mapping):
+        raise Drift(f"{name} is {type(value).__name__}")
+    return value
+
+
+def _needed(row: Row, name: str) -> Any:
+    if name not in row:
+        raise Drift(f"{name} is missing")
+    return row[name]
+
+
+def _code(row: Row, name: str) -> str:
+    code = _text(row, name)
+    if not code:
+        raise Drift(f"{name} is empty")
+    return code
+
+
+def _text(row: Row, name: str) -> str:
+    return _plain(_needed(row, name), name)
+
+
+def _plain(value: Any, name: str) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise Drift(f"{name} is {type(value).__name__}")

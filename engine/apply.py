@@ -1,0 +1,567 @@
+"""intent → call → settle; and `recover` for what a crash or a silence left open (R37, R38)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from engine.changes import Change, jsonable
+from engine.events.event import Event
+from engine.links import ELEMENT_KIND, Link, Links
+from engine.match import api_key
+from engine.plan import LEAD
+from engine.ports import AttendancePlatform, Fault, FaultCode, Scope
+from engine.records import (
+    PEOPLE,
+    RECORDS,
+    Kind,
+    Record,
+    Seen,
+    Sheet,
+    Value,
+    canonical,
+    name_tokens,
+    plain,
+    revived,
+)
+from engine.state.store import Store
+from engine.state.transaction import Intent, Lease, Transaction
+from engine.words import _
+
+LEASE_TTL = timedelta(minutes=5)
+
+State = Literal["written", "nothing", "dropped", "refused", "held", "unknown", "waits"]
+
+SYSTEMIC = frozenset(
+    {
+        FaultCode.unauthorized,
+        FaultCode.payment_required,
+        FaultCode.unreachable,
+        FaultCode.not_json,
+        FaultCode.drift,
+    }
+)
+"""Faults that will meet every other write too: the run stops writing."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one change. "nothing": it was so already; "dropped": the record changed meanwhile and is
+    planned anew; "unknown": no answer, its intent stays open until looked up."""
+
+    state: State
+    change: Change
+    edusign_id: str = ""
+    note: str = ""
+    fault: Fault | None = None
+    code: str = ""
+
+
+class Halt(Exception):
+    """No further write makes sense in this run."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+@dataclass
+class Writer:
+    """Carries out changes one by one for one run; `links` follow what was written.
+
+    `approved`: ids of changes a person approved. `refreshed` collects Edusign records read again on the way,
+    by kind and id (None: gone).
+    """
+
+    store: Store
+    platform: AttendancePlatform
+    connection: str
+    run_id: str
+    actor: str
+    links: Links
+    our_type: str
+    country: str
+    scope: Scope
+    lease: Lease
+    now: Callable[[], datetime]
+    approved: frozenset[str] = frozenset()
+    refreshed: dict[Kind, dict[str, Seen | None]] = field(default_factory=dict)
+
+    async def write(self, change: Change) -> Outcome:
+        """Journal, look again, call, settle. Raises Halt on faults that concern every write, LeaseLost."""
+        if change.verb == "seal":
+            return await self._seal(change)
+        if change.verb == "unlink" or (change.verb == "link" and not change.after and not change.stamp):
+            return await self._link_only(change)
+        ready = self._translated(change)
+        if ready is None:
+            return Outcome("waits", change)
+        intent = await self.store.transact(lambda tx: self._open(tx, change, ready))
+        try:
+            return await self._carry_out(intent, change, ready)
+        except Fault as fault:
+            return await self._failed(intent, change, fault)
+
+    async def recover(self, intent: Intent) -> str:
+        """Probe one open intent and close it: "done" or "never_arrived". Raises Fault if it can't be probed.
+
+        The base becomes what was sent, not what is read now (R38).
+        """
+        change, sent = intent.change, intent.sent
+        edusign_id = intent.edusign_id or change.edusign_id
+        arrived, edusign_id, proven = await self._arrived(change, sent, edusign_id, intent.api_id)
+        state = "done" if arrived else "never_arrived"
+        note = "recovered"
+
+        def settle(tx: Transaction) -> None:
+            tx.fence(self.lease, LEASE_TTL)
+            tx.close_intent(intent.id, state, edusign_id, note)
+            if arrived:
+                self._settle(tx, change, proven, edusign_id)
+            tx.tell(
+                self._event(
+                    "recovery",
+                    change,
+                    _("{verb} of {kind} {id}: looked up after an interruption, {state}").format(
+                        verb=change.verb, kind=change.kind, id=change.erp_id, state=state
+                    ),
+                    edusign_id,
+                    level="notice",
+                    data={"intent": intent.id, "state": state, "run": intent.run_id},
+                )
+            )
+
+        await self.store.transact(settle)
+        return state
+
+    # Carrying out
+
+    async def _carry_out(self, intent: int, change: Change, ready: Mapping[str, Value]) -> Outcome:
+        if change.verb == "create":
+            return await self._create(intent, change, ready)
+        fresh = await self.platform.read(change.kind, change.edusign_id)
+        if change.verb in ("archive", "withdraw", "restore"):
+            return await self._appearance(intent, change, fresh)
+        if fresh is None or fresh.archived:
+            return await self._close(intent, change, "dropped", note="gone meanwhile")
+        if change.verb in ("add", "remove"):
+            return await self._element(intent, change, ready, fresh)
+        return await self._update(intent, change, ready, fresh)
+
+    async def _create(self, intent: int, change: Change, ready: Mapping[str, Value]) -> Outcome:
+        known = await self._look(change)
+        if known is not None:
+            return await self._instead_of_create(intent, change, ready, known)
+        record = RECORDS[change.kind].model_validate({"id": "", **ready})
+        edusign_id = await self.platform.create(record, change.api_id, self.our_type)
+        return await self._done(intent, change, ready, edusign_id)
+
+    async def _look(self, change: Change) -> Seen | None:
+        """Where lists don't show: by external key, then by e-mail; archived people are there (R08)."""
+        id = await self.platform.id_by_api_id(change.kind, change.api_id)
+        if id is not None:
+            found = await self.platform.read(change.kind, id)
+            if found is not None and found.api_type == self.our_type:
+                return found
+        if change.kind in PEOPLE:
+            return await self.platform.by_email(change.kind, str(change.after["email"]))
+        return None
+
+    async def _instead_of_create(
+        self, intent: int, change: Change, ready: Mapping[str, Value], known: Seen
+    ) -> Outcome:
+        """A record is there already: ours is bound, an archived one restored, another person's is left."""
+        ours = known.api_type == self.our_type and api_key(known.api_id) == change.erp_id
+        holder = self.links.of_edusign(change.kind, known.id)
+        if holder is not None and holder.erp_id != change.erp_id:
+            return await self._close(intent, change, "refused", note=known.id, code="email_of_another")
+        agree = name_tokens(known.record) == name_tokens(self._record(change, ready))
+        if known.archived and not agree and change.id not in self.approved:
+            return await self._close(intent, change, "held", note=known.id, code="archived_other_name")
+        if not known.archived and not ours:
+            return await self._close(intent, change, "dropped", note=known.id, code="appeared_meanwhile")
+        restored = change.model_copy(update={"verb": "restore", "edusign_id": known.id})
+        record = self._record(change, ready).model_copy(update={"id": known.id})
+        differing = self._differing(known, ready)
+        sent = {name: ready[name] for name in differing}
+        await self.store.transact(lambda tx: tx.amend_intent(intent, restored, jsonable(sent)))
+        if known.archived:
+            await self.platform.restore(change.kind, known.id)
+        if differing or not ours:
+            api = None if ours else (change.api_id, self.our_type)
+            await self.platform.update(record, differing, api)
+        return await self._done(intent, restored, ready, known.id)
+
+    def _differing(self, known: Seen, ready: Mapping[str, Value]) -> frozenset[str]:
+        return frozenset(
+            name
+            for name, value in ready.items()
+            if not (known.kind == "sheet" and name == "learners")
+            and self._form(known.kind, name, value) != self._form(known.kind, name, known.record.value(name))
+        )
+
+    async def _update(self, intent: int, change: Change, ready: Mapping[str, Value], fresh: Seen) -> Outcome:
+        record = fresh.record
+        if isinstance(record, Sheet) and self._protected(fresh, record):
+            return await self._close(intent, change, "dropped", note="too late to change", code="too_late")
+        changed = [
+            name
+            for name in change.after
+            if name not in record.rosters
+            and self._form(change.kind, name, record.value(name))
+            != self._form(change.kind, name, self._in_ids(change, name, change.before.get(name)))
+        ]
+        if changed:
+            return await self._close(intent, change, "dropped", note="changed meanwhile: " + ", ".join(changed))
+        values = dict(ready)
+        for name in record.rosters:
+            if name in values:
+                values[name] = self._roster(change, name, record.value(name))
+        intended = record.model_copy(update=values)
+        await self.store.transact(lambda tx: tx.amend_intent(intent, change, jsonable(values)))
+        api = (change.api_id or change.erp_id, self.our_type) if change.stamp else None
+        await self.platform.update(intended, frozenset(values), api)
+        if isinstance(record, Sheet):
+            await self._check_signatures(change, fresh)
+        outcome = await self._done(intent, change, values, change.edusign_id)
+        if change.kind == "group" and "members" in values:
+            await self._follow_cascade(change, record.value("members"), values["members"])
+        return outcome
+
+    def _roster(self, change: Change, name: str, fresh: Value) -> frozenset[str]:
+        """The whole list to send: what stands there now, with our additions and removals (R06)."""
+        assert isinstance(fresh, frozenset)
+        kind = ELEMENT_KIND[name]
+        before, after = _tokens(change.before.get(name)), _tokens(change.after.get(name))
+        added = {id for t in after - before if (id := self.links.edusign_id(kind, t))}
+        removed = {id for t in before - after if (id := self.links.edusign_id(kind, t))}
+        return frozenset((fresh | added) - removed)
+
+    async def _element(self, intent: int, change: Change, ready: Mapping[str, Value], fresh: Seen) -> Outcome:
+        sheet = fresh.record
+        assert isinstance(sheet, Sheet)
+        value = ready["learners"]
+        assert isinstance(value, frozenset)
+        (learner,) = value
+        there = learner in sheet.learners
+        if there == (change.verb == "add"):
+            return await self._done(intent, change, ready, change.edusign_id, state="nothing")
+        started = sheet.start is not None and self.now() >= sheet.start
+        if fresh.locked or (change.verb == "remove" and (started or learner in fresh.signed_learners)):
+            return await self._close(intent, change, "dropped", note="locked, signed or started")
+        if change.verb == "add":
+            await self.platform.add_to_sheet(change.edusign_id, learner)
+        else:
+            await self.platform.remove_from_sheet(change.edusign_id, learner)
+        return await self._done(intent, change, ready, change.edusign_id)
+
+    async def _appearance(self, intent: int, change: Change, fresh: Seen | None) -> Outcome:
+        """Archive, restore, withdraw: whether the record is there at all."""
+        already = fresh is None or fresh.archived == (change.verb == "archive")
+        if change.verb == "withdraw":
+            already = fresh is None
+        if already:
+            return await self._done(intent, change, {}, change.edusign_id, state="nothing")
+        assert fresh is not None
+        if change.verb == "archive":
+            if fresh.shared:
+                return await self._close(intent, change, "dropped", note="belongs to several schools")
+            await self.platform.archive(change.kind, change.edusign_id)
+        elif change.verb == "restore":
+            await self.platform.restore(change.kind, change.edusign_id)
+        else:
+            sheet = fresh.record
+            assert isinstance(sheet, Sheet)
+            if self._protected(fresh, sheet):
+                return await self._close(intent, change, "dropped", note="signed, locked or begun")
+            await self.platform.withdraw(change.edusign_id)
+        return await self._done(intent, change, {}, change.edusign_id)
+
+    async def _check_signatures(self, change: Change, before: Seen) -> None:
+        after = await self.platform.read("sheet", change.edusign_id)
+        self._remember("sheet", change.edusign_id, after)
+        lost = before.signed and (after is None or not after.signed)
+        if lost:
+            event = self._event(
+                "alarm", change, _("a signature vanished from a sheet"), change.edusign_id, level="error"
+            )
+            await self.store.transact(lambda tx: tx.tell(event))
+
+    async def _follow_cascade(self, change: Change, before: Value, after: Value) -> None:
+        """Edusign may have carried a membership change to the group's future sheets: that is ours (R20)."""
+        added, removed = _ids(after) - _ids(before), _ids(before) - _ids(after)
+        listing = await self.platform.sheets_of_group(change.edusign_id, self.scope)
+        moved: list[Link] = []
+        for seen in listing.seen:
+            self._remember("sheet", seen.id, seen)
+            link = self.links.of_edusign("sheet", seen.id)
+            sheet = seen.record
+            if link is None or not isinstance(sheet, Sheet):
+                continue
+            base = _base_tokens(link)
+            now_there = base | {self.links.token("learner", i) for i in added & sheet.learners}
+            now_there -= {self.links.token("learner", i) for i in removed - sheet.learners}
+            if now_there != base:
+                moved.append(link.model_copy(update={"base": {**link.base, "learners": sorted(now_there)}}))
+
+        def settle(tx: Transaction) -> None:
+            tx.fence(self.lease, LEASE_TTL)
+            for link in moved:
+                tx.put_link(self.connection, link)
+
+        if moved:
+            await self.store.transact(settle)
+            for link in moved:
+                self.links.put(link)
+
+    # Settling
+
+    async def _done(
+        self,
+        intent: int,
+        change: Change,
+        sent: Mapping[str, Value],
+        edusign_id: str,
+        *,
+        state: Literal["written", "nothing"] = "written",
+    ) -> Outcome:
+        def settle(tx: Transaction) -> None:
+            tx.fence(self.lease, LEASE_TTL)
+            tx.close_intent(intent, "done" if state == "written" else "needless", edusign_id)
+            self._settle(tx, change, sent, edusign_id)
+            tx.tell(*self._told(change, edusign_id, intent, state))
+
+        await self.store.transact(settle)
+        return Outcome(state, change, edusign_id)
+
+    def _settle(self, tx: Transaction, change: Change, sent: Mapping[str, Value], edusign_id: str) -> None:
+        """Link and base after a write that arrived."""
+        kind, erp_id = change.key
+        if change.verb in ("archive", "withdraw"):
+            tx.drop_link(self.connection, kind, erp_id)
+            self.links.drop(kind, erp_id)
+            return
+        link = self.links.get(kind, erp_id)
+        if change.verb in ("add", "remove"):
+            if link is None:
+                return
+            base = _base_tokens(link)
+            base = base | {change.token} if change.verb == "add" else base - {change.token}
+            link = link.model_copy(update={"base": {**link.base, "learners": sorted(base)}})
+        else:
+            known = link.base if link is not None and link.edusign_id == edusign_id else {}
+            link = Link(
+                kind=kind,
+                erp_id=erp_id,
+                edusign_id=edusign_id,
+                base={**known, **jsonable(self._base(change, sent))},
+                read_only=change.read_only,
+            )
+        tx.put_link(self.connection, link)
+        self.links.put(link)
+
+    def _base(self, change: Change, sent: Mapping[str, Value]) -> dict[str, Value]:
+        """What the base becomes: what was sent, in tokens, unless the change says otherwise."""
+        base: dict[str, Value] = dict(change.base_after)
+        for name, value in sent.items():
+            kind = ELEMENT_KIND.get(name)
+            if kind is not None and isinstance(value, frozenset):
+                tokens = frozenset(self.links.token(kind, id) for id in value)
+                planned = change.base_after.get(name, change.after.get(name, tokens))
+                base[name] = tokens & _tokens(planned) if name in _rosters(change.kind) else tokens
+            elif name not in change.base_after:
+                base[name] = canonical(change.kind, name, value, self.country)
+        return base
+
+    async def _close(
+        self, intent: int, change: Change, state: State, *, note: str = "", code: str = ""
+    ) -> Outcome:
+        """Close an intent whose call was never made."""
+
+        def settle(tx: Transaction) -> None:
+            tx.fence(self.lease, LEASE_TTL)
+            tx.close_intent(intent, "dropped", note=note or code)
+
+        await self.store.transact(settle)
+        return Outcome(state, change, change.edusign_id, note=note, code=code)
+
+    async def _failed(self, intent: int, change: Change, fault: Fault) -> Outcome:
+        if fault.committed == "no":
+            state = "refused" if fault.code is FaultCode.refused else "never_arrived"
+            await self.store.transact(lambda tx: tx.close_intent(intent, state, note=str(fault)))
+            if fault.code in SYSTEMIC:
+                raise Halt(fault)
+            return Outcome("refused", change, change.edusign_id, note=fault.came, fault=fault, code=fault.code)
+        return Outcome("unknown", change, change.edusign_id, note=fault.came, fault=fault, code=fault.code)
+
+    async def _seal(self, change: Change) -> Outcome:
+        link = self.links.get(*change.key)
+        if link is None:
+            return Outcome("dropped", change)
+
+        def settle(tx: Transaction) -> None:
+            tx.fence(self.lease, LEASE_TTL)
+            tx.seal(self.connection, link, jsonable(change.before))
+            tx.tell(*self._told(change, link.edusign_id, 0, "written"))
+
+        await self.store.transact(settle)
+        self.links.drop(*change.key)
+        return Outcome("written", change, link.edusign_id)
+
+    async def _link_only(self, change: Change) -> Outcome:
+        def settle(tx: Transaction) -> None:
+            tx.fence(self.lease, LEASE_TTL)
+            if change.verb == "unlink":
+                tx.drop_link(self.connection, change.kind, change.erp_id)
+                self.links.drop(*change.key)
+            else:
+                self._settle(tx, change, {}, change.edusign_id)
+            tx.tell(*self._told(change, change.edusign_id, 0, "written"))
+
+        await self.store.transact(settle)
+        return Outcome("written", change, change.edusign_id)
+
+    # Probing
+
+    async def _arrived(
+        self, change: Change, sent: Mapping[str, Any], edusign_id: str, api_id: str
+    ) -> tuple[bool, str, dict[str, Value]]:
+        """(whether the write is there, the record's Edusign id, which of the sent values are)."""
+        values = {name: revived(change.kind, name, value) for name, value in sent.items()}
+        if change.verb == "create":
+            id = await self.platform.id_by_api_id(change.kind, api_id)
+            found = await self.platform.read(change.kind, id) if id else None
+            ours = found is not None and found.api_type == self.our_type and found.api_id == api_id
+            return (True, found.id, values) if ours and found else (False, "", {})
+        found = await self.platform.read(change.kind, edusign_id)
+        if change.verb == "withdraw":
+            return found is None, edusign_id, {}
+        if found is None:
+            return False, edusign_id, {}
+        if change.verb == "archive":
+            return found.archived, edusign_id, {}
+        if change.verb in ("add", "remove"):
+            assert isinstance(found.record, Sheet)
+            there = _ids(values["learners"]) <= found.record.learners
+            return there == (change.verb == "add"), edusign_id, values
+        there_now = {
+            name: value
+            for name, value in values.items()
+            if self._form(change.kind, name, found.record.value(name)) == self._form(change.kind, name, value)
+        }
+        if not values:
+            arrived = not found.archived and (not change.stamp or found.api_type == self.our_type)
+            return arrived, edusign_id, {}
+        return bool(there_now) and not found.archived, edusign_id, there_now
+
+    # Between tokens and ids
+
+    def _translated(self, change: Change) -> dict[str, Value] | None:
+        """The values to send, references as Edusign ids; None while somebody needed is not there yet."""
+        source = change.before if change.verb == "remove" else change.after
+        if change.verb in ("archive", "withdraw", "restore"):
+            return {}
+        values = {name: self._in_ids(change, name, value) for name, value in source.items()}
+        if change.verb in ("add", "remove") and not values["learners"]:
+            return None
+        if change.kind == "sheet" and "speakers" in values and not values["speakers"]:
+            return None
+        return values
+
+    def _in_ids(self, change: Change, name: str, value: Value) -> Value:
+        kind = ELEMENT_KIND.get(name)
+        if kind is None or not isinstance(value, frozenset):
+            return value
+        return frozenset(id for token in value if (id := self.links.edusign_id(kind, token)))
+
+    def _record(self, change: Change, ready: Mapping[str, Value]) -> Record:
+        return RECORDS[change.kind].model_validate({"id": change.edusign_id, **ready})
+
+    def _form(self, kind: Kind, name: str, value: Value) -> Value:
+        return canonical(kind, name, value, self.country)
+
+    def _protected(self, seen: Seen, sheet: Sheet) -> bool:
+        begun = sheet.start is not None and self.now() >= sheet.start - LEAD
+        return begun or seen.locked or seen.signed
+
+    def _open(self, tx: Transaction, change: Change, ready: Mapping[str, Value]) -> int:
+        tx.fence(self.lease, LEASE_TTL)
+        return tx.open_intent(self.connection, self.run_id, change, jsonable(dict(ready)))
+
+    def _remember(self, kind: Kind, id: str, seen: Seen | None) -> None:
+        self.refreshed.setdefault(kind, {})[id] = seen
+
+    # What the log is told
+
+    def _told(self, change: Change, edusign_id: str, intent: int, state: str) -> list[Event]:
+        data: dict[str, Any] = {
+            "verb": change.verb,
+            "before": jsonable(change.before),
+            "after": jsonable(change.after),
+            "rule": change.rule,
+            "reason": change.reason,
+            "intent": intent,
+        }
+        message = _("{verb} {kind} {label}: {reason}").format(
+            verb=change.verb if state == "written" else _("already so: {verb}").format(verb=change.verb),
+            kind=change.kind,
+            label=change.label or change.erp_id,
+            reason=change.reason,
+        )
+        events = [self._event("write", change, message, edusign_id, data=data)]
+        for name in change.overwrites if state == "written" else ():
+            edusign, erp = plain(change.before.get(name)), plain(change.after.get(name))
+            events.append(
+                self._event(
+                    "notice",
+                    change,
+                    _("{field} of {kind} {label} was changed in Edusign; the ERP's value stands").format(
+                        field=name, kind=change.kind, label=change.label
+                    ),
+                    edusign_id,
+                    level="notice",
+                    data={"field": name, "edusign": edusign, "erp": erp, "run": self.run_id},
+                )
+            )
+        return events
+
+    def _event(
+        self,
+        kind: str,
+        change: Change,
+        message: str,
+        edusign_id: str,
+        *,
+        level: Literal["info", "notice", "error"] = "info",
+        data: Mapping[str, Any] | None = None,
+    ) -> Event:
+        return Event(
+            level=level,
+            kind=kind,
+            message=message,
+            connection=self.connection,
+            run_id=self.run_id,
+            record_kind=change.kind,
+            erp_id=change.erp_id,
+            edusign_id=edusign_id,
+            actor=self.actor,
+            data=dict(data or {}),
+        )
+
+
+def _rosters(kind: Kind) -> tuple[str, ...]:
+    return RECORDS[kind].rosters
+
+
+def _tokens(value: object) -> frozenset[str]:
+    return frozenset(value) if isinstance(value, (frozenset, list, tuple)) else frozenset()
+
+
+def _ids(value: Value) -> frozenset[str]:
+    return value if isinstance(value, frozenset) else frozenset()
+
+
+def _base_tokens(link: Link) -> frozenset[str]:
+    return _tokens(link.base.get("learners"))

@@ -1,0 +1,192 @@
+"""Plan → plan with holds. Pure: what is dangerous waits for a person, the rest goes on (R29–R31, R43)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from engine.changes import REMOVALS, Change, Hold, Plan
+from engine.links import Links
+from engine.config_models import DEFAULT_LIMITS, Limit
+from engine.records import KINDS, Kind
+from engine.urgency import dependencies
+from engine.words import _
+
+NEAR = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Brakes:
+    """What decides which changes wait.
+
+    `compare_only`: the kinds whose first contact nobody approved yet (R43). `removals_from`: until then
+    archives and withdrawals are deferred. `changed_options`: the options changed since the last plan nobody
+    approved (R31), "" when none. `approved` and `refused`: change ids a person decided on.
+    """
+
+    now: datetime
+    limits: Mapping[str, Limit] = field(default_factory=lambda: DEFAULT_LIMITS)
+    compare_only: frozenset[Kind] = frozenset()
+    removals_from: datetime | None = None
+    changed_options: str = ""
+    approved: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    skewed: bool = False
+
+
+def brake(plan: Plan, links: Links, brakes: Brakes) -> Plan:
+    """`plan` with `hold` or `skip` set on the changes that do not go on, and one Hold per cause."""
+    causes = _causes(plan, links, brakes)
+    marked = [_marked(change, causes, brakes) for change in plan.changes]
+    marked = _without_unmade(marked, links)
+    return plan.model_copy(update={"changes": tuple(marked), "holds": tuple(_holds(marked))})
+
+
+def _marked(change: Change, causes: Mapping[str, str], brakes: Brakes) -> Change:
+    if change.id in brakes.refused:
+        return change.model_copy(update={"skip": "refused"})
+    if brakes.skewed and change.kind == "sheet":
+        return change.model_copy(update={"skip": "clock_skew"})
+    if change.verb in REMOVALS and brakes.removals_from and brakes.now < brakes.removals_from:
+        return change.model_copy(update={"skip": "deferred"})
+    if change.id in causes and change.id not in brakes.approved:
+        return change.model_copy(update={"hold": causes[change.id]})
+    return change
+
+
+def _causes(plan: Plan, links: Links, brakes: Brakes) -> dict[str, str]:
+    """The cause that holds each change, the most telling one first."""
+    found: dict[str, str] = {}
+    tests: tuple[tuple[str, Callable[[Change], bool]], ...] = (
+        ("compare_only", lambda c: c.kind in brakes.compare_only and not _only_ours(c)),
+        ("options", lambda c: bool(brakes.changed_options) and not _only_ours(c)),
+        ("sealed", lambda c: c.verb == "create" and c.rule == "R19"),
+        ("soon", lambda c: c.verb in REMOVALS and _within(c.bites_at, brakes.now)),
+    )
+    for change in plan.changes:
+        for cause, test in tests:
+            if test(change):
+                found.setdefault(change.id, cause)
+    for cause, changes in _over_limits(plan.changes, links, brakes):
+        for change in changes:
+            found.setdefault(change.id, cause)
+    return found
+
+
+def _only_ours(change: Change) -> bool:
+    """Whether carrying it out writes nothing to Edusign."""
+    return change.verb in ("unlink", "seal") or (
+        change.verb == "link" and not change.after and not change.stamp
+    )
+
+
+def _within(at: datetime | None, now: datetime) -> bool:
+    return at is not None and now <= at < now + NEAR
+
+
+def _over_limits(changes: Iterable[Change], links: Links, brakes: Brakes) -> Iterable[tuple[str, list[Change]]]:
+    totals = {kind: sum(1 for _link in links.of_kind(kind)) for kind in KINDS}
+    by_verb: dict[tuple[str, Kind], list[Change]] = defaultdict(list)
+    by_group: dict[tuple[str, str], list[Change]] = defaultdict(list)
+    for change in changes:
+        if change.id in brakes.approved or change.id in brakes.refused or _only_ours(change):
+            continue
+        by_verb[change.verb, change.kind].append(change)
+        if change.kind == "sheet" and change.verb in ("withdraw", "remove"):
+            for group in change.groups:
+                by_group[change.verb, group].append(change)
+    for (verb, kind), same in sorted(by_verb.items()):
+        limit = brakes.limits.get(f"{verb} {kind}")
+        if limit and totals[kind] and _exceeds(len({c.key for c in same}), totals[kind], limit):
+            yield f"limit {verb} {kind}", same
+    sheets_of = _sheets_per_group(links)
+    limit = brakes.limits.get("any of one group")
+    for (verb, group), same in sorted(by_group.items()):
+        if limit and _exceeds(len({c.key for c in same}), sheets_of.get(group, 0), limit):
+            yield f"limit {verb} group {group}", same
+
+
+def _exceeds(count: int, total: int, limit: Limit) -> bool:
+    return count > limit.count and count > limit.share * total
+
+
+def _sheets_per_group(links: Links) -> dict[str, int]:
+    counts: dict[str, int] = defaultdict(int)
+    for link in links.of_kind("sheet"):
+        for group in link.base.get("groups") or ():
+            counts[group] += 1
+    return counts
+
+
+def _without_unmade(changes: list[Change], links: Links) -> list[Change]:
+    """Drop from rosters who will not be made in this run; what has nothing left to do waits."""
+    unmade = {
+        c.key for c in changes if (c.hold or c.skip) and c.verb in ("create", "link") and not links.get(*c.key)
+    }
+    if not unmade:
+        return changes
+    return [c if c.hold or c.skip else _trimmed(c, unmade) for c in changes]
+
+
+def _trimmed(change: Change, unmade: set[tuple[Kind, str]]) -> Change:
+    lacking = set(dependencies(change)) & unmade
+    if not lacking:
+        return change
+    if change.verb in ("add", "remove") or change.key in lacking:
+        return change.model_copy(update={"skip": "waits"})
+    after = {
+        name: frozenset(t for t in value if (_element_kind(name), t) not in lacking)
+        if isinstance(value, frozenset)
+        else value
+        for name, value in change.after.items()
+    }
+    if after == change.before or (change.kind == "sheet" and after.get("speakers") == frozenset()):
+        return change.model_copy(update={"skip": "waits"})
+    return change.model_copy(update={"after": after})
+
+
+def _element_kind(name: str) -> str:
+    return {"members": "learner", "learners": "learner", "groups": "group", "speakers": "speaker"}.get(name, "")
+
+
+def _holds(changes: Iterable[Change]) -> Iterable[Hold]:
+    by_cause: dict[tuple[str, Kind | None], list[Change]] = defaultdict(list)
+    for change in changes:
+        if change.hold:
+            per_kind = change.hold in ("compare_only", "soon")
+            by_cause[change.hold, change.kind if per_kind else None].append(change)
+    for (cause, kind), held in by_cause.items():
+        yield Hold(
+            cause=cause,
+            kind=kind,
+            explanation=explanation(cause),
+            changes=tuple(held),
+            data=_counted(held),
+        )
+
+
+def _counted(changes: Iterable[Change]) -> dict[str, object]:
+    verbs: dict[str, int] = defaultdict(int)
+    fields: dict[str, int] = defaultdict(int)
+    for change in changes:
+        verbs[change.verb] += 1
+        if change.verb in ("update", "link"):
+            for name in change.after:
+                fields[name] += 1
+    return {"verbs": dict(sorted(verbs.items())), "fields": dict(sorted(fields.items()))}
+
+
+def explanation(cause: str) -> str:
+    """Why changes of this cause wait, for a person."""
+    word, _space, rest = cause.partition(" ")
+    if word == "limit":
+        return _("more than the limit allows: {what}").format(what=rest)
+    return {
+        "compare_only": _("first contact: nothing is written until these are approved"),
+        "options": _("an option, filter or mapping changed; these changes follow from it"),
+        "sealed": _("a signed or locked sheet's session moved; this is its new sheet"),
+        "soon": _("it stands on a session of the next 24 hours"),
+        "archived_other_name": _("the archived record found for it bears another name"),
+    }.get(cause, cause)

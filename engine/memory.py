@@ -1,0 +1,101 @@
+"""What the store remembers of one connection that the next plan depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from engine.config_models import ConnectionConfig
+from engine.items import subject_parts
+from engine.links import Links
+from engine.match import PairDecisions
+from engine.merge import Resolution
+from engine.records import KINDS, Kind
+from engine.state.transaction import Decision, Transaction
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Links, decisions and the stage of first contact, read in one transaction."""
+
+    links: Links
+    decisions: Mapping[str, Decision]
+    sealed: Mapping[str, tuple[str, ...]]
+    intended: frozenset[tuple[Kind, str]]
+    compare_only: frozenset[Kind]
+    removals_from: datetime | None
+    options_changed: bool
+
+    @property
+    def pairs(self) -> PairDecisions:
+        """What people said of probable pairs."""
+        found: dict[tuple[Kind, str, str], Literal["same", "different"]] = {}
+        for decision in self.decisions.values():
+            word, parts = subject_parts(decision.subject)
+            if word == "pair" and decision.choice in ("same", "different"):
+                kind, erp_id, edusign_id = parts
+                choice = cast(Literal["same", "different"], decision.choice)
+                found[cast(Kind, kind), erp_id, edusign_id] = choice
+        return found
+
+    @property
+    def resolutions(self) -> dict[tuple[Kind, str, str], Resolution]:
+        """What people said of conflicting fields."""
+        found: dict[tuple[Kind, str, str], Resolution] = {}
+        for decision in self.decisions.values():
+            word, parts = subject_parts(decision.subject)
+            if word == "field":
+                kind, erp_id, name = parts
+                found[cast(Kind, kind), erp_id, name] = Resolution.model_validate(
+                    {"choice": decision.choice, **decision.data}
+                )
+        return found
+
+    def changes_decided(self, choice: str) -> frozenset[str]:
+        """Ids of the changes people said `choice` of ("approve" or "refuse")."""
+        return frozenset(
+            subject_parts(d.subject)[1][0]
+            for d in self.decisions.values()
+            if d.choice == choice and d.subject.startswith("change:")
+        )
+
+
+def remember(tx: Transaction, config: ConnectionConfig) -> Memory:
+    """Read what the next plan of a connection depends on."""
+    name = config.name
+    waiting = tx.fact(f"compare_only:{name}", list(KINDS) if config.compare_only else [])
+    ended = tx.fact(f"contact_ended:{name}")
+    removals_from = datetime.fromisoformat(ended) + config.removals_after if ended else None
+    fingerprint = tx.fact(f"fingerprint:{name}")
+    return Memory(
+        links=tx.links(name),
+        decisions=tx.decisions(name),
+        sealed=tx.sealed(name),
+        intended=tx.intended(name) | _accepted(tx.fact(f"accepted:{name}", [])),
+        compare_only=frozenset(waiting),
+        removals_from=removals_from,
+        options_changed=fingerprint is not None and fingerprint != config.fingerprint(),
+    )
+
+
+def _accepted(known: list[list[Any]]) -> frozenset[tuple[Kind, str]]:
+    return frozenset((kind, id) for kind, id in known)
+
+
+def contact_approved(tx: Transaction, connection: str, kind: Kind, config: ConnectionConfig) -> None:
+    """A person approved the first contact of one kind (R43)."""
+    waiting = tx.fact(f"compare_only:{connection}", list(KINDS) if config.compare_only else [])
+    tx.set_fact(f"compare_only:{connection}", [k for k in waiting if k != kind])
+
+
+def contact_ended(tx: Transaction, connection: str) -> None:
+    """Compare only is over, for good; removals wait `removals_after` from now (R43)."""
+    tx.set_fact(f"compare_only:{connection}", [])
+    tx.set_fact(f"contact_ended:{connection}", tx.now.isoformat())
+
+
+def settled_options(tx: Transaction, config: ConnectionConfig) -> None:
+    """The options as they are now are the ones plans are made with (R31)."""
+    tx.set_fact(f"fingerprint:{config.name}", config.fingerprint())

@@ -1,0 +1,259 @@
+"""The API as one table: routes, client and OpenAPI document are all made from it, so that they agree.
+
+It needs neither a server nor a client library; the console reads it too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from engine.service.models import (
+    ApplyRequest,
+    DecideRequest,
+    EventPage,
+    FindingView,
+    FreezeRequest,
+    FreezeView,
+    ItemView,
+    PlanRequest,
+    PlanView,
+    RunRequest,
+    RunView,
+    StatusView,
+    View,
+)
+
+Role: TypeAlias = Literal["viewer", "operator", "approver", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""From the least to the most; each may what those before it may."""
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+FILE = "application/octet-stream"
+
+STATUS_BY_CODE: dict[str, int] = {
+    "usage": 400,
+    "forbidden": 403,
+    "not_found": 404,
+    "stale": 409,
+    "busy": 409,
+    "frozen": 409,
+    "failed": 500,
+}
+"""HTTP status of each code of models.Problem."""
+
+ROWS_HEADER = "x-rollcall-rows"
+"""Header of an export's answer: how many events the file holds."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a query string; `type` is str, int or bool, `default` None where it may be left out.
+
+    `least` and `most` bound an int.
+    """
+
+    name: str
+    type: type = str
+    default: Any = ""
+    least: int | None = None
+    most: int | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One operation: `name` is the method of Operations, `role` the least that may ask for it.
+
+    `identity` names the method's parameter that takes the Unix user's name ("actor", "me"), "" for none.
+    `answer` is the type of what comes back, None for nothing. `long`: the answer may take minutes.
+    """
+
+    name: str
+    method: Literal["GET", "POST"]
+    path: str
+    role: Role
+    summary: str
+    answer: Any = None
+    request: type[View] | None = None
+    query: tuple[Parameter, ...] = ()
+    identity: Literal["", "actor", "me"] = ""
+    media: str = JSON
+    long: bool = False
+
+
+_CONNECTION = Parameter("connection")
+_QUERY = Parameter("query")
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("status", "GET", "/v1/status", "viewer", "The whole engine at a glance.", StatusView),
+    Endpoint(
+        "plan",
+        "POST",
+        "/v1/plans",
+        "operator",
+        "Observe both sides now and say what a run would do; writes nothing.",
+        PlanView,
+        PlanRequest,
+        identity="actor",
+        long=True,
+    ),
+    Endpoint(
+        "last_plan",
+        "GET",
+        "/v1/plans/last",
+        "viewer",
+        "The newest plan of a connection.",
+        PlanView,
+        query=(Parameter("connection", required=True),),
+    ),
+    Endpoint(
+        "apply",
+        "POST",
+        "/v1/plans/apply",
+        "approver",
+        "Observe again and write those changes of a plan that are still the same.",
+        RunView,
+        ApplyRequest,
+        identity="actor",
+        long=True,
+    ),
+    Endpoint(
+        "start_run",
+        "POST",
+        "/v1/runs",
+        "operator",
+        "Start a run now; answers with the running run.",
+        RunView,
+        RunRequest,
+        identity="actor",
+    ),
+    Endpoint(
+        "runs",
+        "GET",
+        "/v1/runs",
+        "viewer",
+        "Runs, newest first.",
+        tuple[RunView, ...],
+        query=(_CONNECTION, Parameter("limit", int, 50, 1, 1000)),
+    ),
+    Endpoint("run", "GET", "/v1/runs/{run_id}", "viewer", "One run.", RunView),
+    Endpoint(
+        "wait_run",
+        "GET",
+        "/v1/runs/{run_id}/end",
+        "viewer",
+        "One run, once it has ended.",
+        RunView,
+        long=True,
+    ),
+    Endpoint(
+        "cancel_run",
+        "POST",
+        "/v1/runs/{run_id}/cancel",
+        "operator",
+        "Stop a run after the write under way.",
+        RunView,
+        identity="actor",
+    ),
+    Endpoint(
+        "items",
+        "GET",
+        "/v1/items",
+        "viewer",
+        "Open items (closed ones when asked), by when they bite.",
+        tuple[ItemView, ...],
+        query=(Parameter("type"), _CONNECTION, Parameter("closed", bool, False)),
+    ),
+    Endpoint("item", "GET", "/v1/items/{item_id}", "viewer", "One item.", ItemView),
+    Endpoint(
+        "decide",
+        "POST",
+        "/v1/decisions",
+        "approver",
+        "Settle an item on the revision that was read.",
+        ItemView,
+        DecideRequest,
+        identity="actor",
+    ),
+    Endpoint(
+        "freeze",
+        "POST",
+        "/v1/freeze",
+        "approver",
+        "Stop all writes, of one connection or of all.",
+        FreezeView,
+        FreezeRequest,
+        identity="actor",
+    ),
+    Endpoint(
+        "thaw",
+        "POST",
+        "/v1/thaw",
+        "approver",
+        "Let writes go on.",
+        None,
+        FreezeRequest,
+        identity="actor",
+    ),
+    Endpoint(
+        "events",
+        "GET",
+        "/v1/events",
+        "viewer",
+        "Events of the log: newest first, oldest first when asked `after`.",
+        EventPage,
+        query=(
+            _QUERY,
+            Parameter("before", int, None, 0),
+            Parameter("after", int, None, 0),
+            Parameter("limit", int, 200, 1, 10_000),
+        ),
+        identity="me",
+    ),
+    Endpoint(
+        "follow",
+        "GET",
+        "/v1/events/stream",
+        "viewer",
+        "Events as they enter the log, as server-sent events with id EPOCH:SEQ. The first message, of event "
+        "`position`, says from where; Last-Event-ID resumes.",
+        query=(_QUERY, Parameter("after", int, None, 0)),
+        identity="me",
+        media=EVENT_STREAM,
+        long=True,
+    ),
+    Endpoint(
+        "export",
+        "GET",
+        "/v1/events/export",
+        "viewer",
+        "The events of a query as a file: csv, jsonl or parquet.",
+        query=(_QUERY, Parameter("format", str, "csv")),
+        identity="me",
+        media=FILE,
+        long=True,
+    ),
+    Endpoint(
+        "check",
+        "GET",
+        "/v1/check",
+        "operator",
+        "Try credentials, rights and reachability of both sides.",
+        tuple[FindingView, ...],
+        query=(_CONNECTION,),
+        long=True,
+    ),
+    Endpoint(
+        "config",
+        "GET",
+        "/v1/config",
+        "admin",
+        "The effective configuration, secrets masked.",
+        dict[str, Any],
+    ),
+)
+
+BY_NAME: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
+OPENAPI_PATH = "/v1/openapi.json"

@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self, TypeAlias, TypeVar
@@ -175,38 +175,37 @@ class EngineClient:
         after: int | None = None,
         announce: Callable[[str], None] = lambda line: None,
         wait: Callable[[float], None] = time.sleep,
-    ) -> Iterator[EventView]:
+    ) -> Generator[EventView, None, None]:
         """Every event of the query from `after` on (None: from now), dense, over restarts of the engine.
 
         An engine that was there and is gone is waited for, with pauses of 0.1 to 5 seconds; `announce` takes
         one line when it goes and one when it is back. Raises EngineUnreachable if it was not there at first.
         """
-        last: tuple[int, int] | None = None
+        place: tuple[int, int] | None = None  # what the engine resumes from
+        seen = (0, 0)  # the last event given out
         pause = FIRST_PAUSE_SECONDS
         gone = False
         while True:
             try:
-                for epoch, seq, event in self._stream(query, after, last):
+                for epoch, seq, event in self._stream(query, after, place):
                     if gone:
                         announce(_("the engine is back"))
                         gone = False
                     if event is None:
-                        if last is not None and epoch != last[0]:
+                        if place is not None and epoch != place[0]:
                             announce(
-                                _("the log was restored from a backup: going on after event {seq}").format(
-                                    seq=seq
-                                )
+                                _("the engine's state was restored from a backup: events are numbered anew")
                             )
-                        last = (epoch, seq)
-                        continue
-                    last = (epoch, seq)
-                    pause = FIRST_PAUSE_SECONDS
-                    yield event
+                        place = (epoch, seq)
+                    elif (epoch, seq) > seen:
+                        place = seen = (epoch, seq)
+                        pause = FIRST_PAUSE_SECONDS
+                        yield event
             except EngineUnreachable as unreachable:
-                if last is None or unreachable.why == "denied":
+                if place is None or unreachable.why == "denied":
                     raise
             except EngineRefused as refused:
-                if last is None or refused.code != "failed":
+                if place is None or refused.code != "failed":
                     raise
             if not gone:
                 announce(_("the engine is gone: waiting for it"))
@@ -215,11 +214,11 @@ class EngineClient:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _stream(
-        self, query: str, after: int | None, last: tuple[int, int] | None
+        self, query: str, after: int | None, place: tuple[int, int] | None
     ) -> Iterator[tuple[int, int, EventView | None]]:
         """One connection to the live stream: (epoch, seq, None) for its position, then each event."""
         endpoint = BY_NAME["follow"]
-        headers = {} if last is None else {"Last-Event-ID": f"{last[0]}:{last[1]}"}
+        headers = {} if place is None else {"Last-Event-ID": f"{place[0]}:{place[1]}"}
         with (
             self._translated(),
             httpx_sse.connect_sse(
@@ -236,8 +235,8 @@ class EngineClient:
                 raise _refused(source.response)
             for message in source.iter_sse():
                 if message.event == "position":
-                    place = json.loads(message.data)
-                    yield place["epoch"], place["seq"], None
+                    position = json.loads(message.data)
+                    yield position["epoch"], position["seq"], None
                 elif message.data:
                     event = EventView.model_validate_json(message.data)
                     yield event.epoch, event.seq, event

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engine.changes import REMOVALS, Change, Hold, Plan
-from engine.links import Links
 from engine.config_models import DEFAULT_LIMITS, Limit
+from engine.links import Links
 from engine.records import KINDS, Kind
 from engine.urgency import dependencies
 from engine.words import _

@@ -51,7 +51,8 @@ def _limit(share: float, count: int) -> Limit:
 
 # Tight where a change takes something away from people, wider where it corrects, widest where sheets come and
 # move as planning does. No limit on "create sheet" before 2000: a new planning week is ordinary work, and a
-# first fill of an empty Edusign is covered by compare-only (R43). "remove" and "add" count the sheets whose roster changes.
+# first fill of an empty Edusign is covered by compare-only (R43). "remove" and "add" count the sheets whose
+# roster changes.
 DEFAULT_LIMITS: Mapping[str, Limit] = {
     "archive learner": _limit(0.05, 3),
     "archive speaker": _limit(0.05, 2),

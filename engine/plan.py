@@ -41,7 +41,7 @@ class Inputs:
 
     `now` is the later of our clock and Edusign's (R24). `complete_*`: the kinds whose listing proves absence
     (R13). `sightings`: what the ERP answered of linked records its listing missed. `lookups`: what Edusign
-    answered of linked records its listing missed (None: it has none).
+    answered of linked records its listing missed (None: it has none). `silent`: fields the ERP never speaks of.
     """
 
     now: datetime
@@ -57,6 +57,7 @@ class Inputs:
     lookups: Mapping[tuple[Kind, str], Seen | None] = field(default_factory=dict)
     resolutions: Mapping[tuple[Kind, str, str], Resolution] = field(default_factory=dict)
     sealed: Mapping[str, int] = field(default_factory=dict)
+    silent: Mapping[Kind, frozenset[str]] = field(default_factory=dict)
     our_type: str = "rollcall"
     country: str = "FR"
 
@@ -309,6 +310,7 @@ class _Planner:
         kind = entry.kind
         edusign = in_tokens(seen, self.links)
         unusable = {p.field for p in entry.problems if not p.row and p.code not in INFORMATIONAL}
+        unusable |= self.given.silent.get(kind, frozenset())
         merged = _Merged(edusign)
         for name in entry.record.fields:
             erp = entry.record.value(name)

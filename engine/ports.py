@@ -143,6 +143,8 @@ class Erp(Protocol):
     requests: Mapping[str, int]
     """Requests sent since opening, by route template."""
     capabilities: tuple[Capability, ...]
+    silent: Mapping[Kind, frozenset[str]]
+    """Fields this ERP never speaks of: they are neither compared nor cleared."""
 
     async def listing(self, kind: Kind, scope: Scope, progress: Progress | None = None) -> Listing:
         """All records of `kind` (for sheets: sessions of `scope`) as `entries`; never raises Fault, but
@@ -176,8 +178,11 @@ class AttendancePlatform(Protocol):
     capabilities: tuple[Capability, ...]
     skew: timedelta | None
     """Edusign's clock minus ours, from the last Date header; None before the first answer (R24)."""
-    budget_left: int
-    """Requests that may still be sent in the current minute without being slowed."""
+
+    @property
+    def budget_left(self) -> int:
+        """Requests that may still be sent in the current minute without being slowed."""
+        ...
 
     async def begin(self, scope: Scope) -> None:
         """A new run starts."""
@@ -216,12 +221,11 @@ class AttendancePlatform(Protocol):
         `record.id` is ignored."""
         ...
 
-    async def update(
-        self, record: Record, fields: frozenset[str], api: tuple[str, str] | None = None
-    ) -> None:
+    async def update(self, record: Record, fields: frozenset[str], api: tuple[str, str] | None = None) -> None:
         """Write `fields` of the whole intended `record` (`record.id` is the Edusign id); what the platform
         requires beside them is taken from `record` too. `api` also stamps (API_ID, API_TYPE).
-        A sheet's `learners` are never written here."""
+        A sheet's `learners` are never changed here, but sent as they stand where leaving them out might
+        have the platform fill the sheet anew."""
         ...
 
     async def archive(self, kind: Kind, id: str) -> None:

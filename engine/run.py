@@ -220,6 +220,7 @@ class Run:
                 lookups=observed.lookups,
                 resolutions=memory.resolutions,
                 sealed={erp_id: len(ids) for erp_id, ids in memory.sealed.items()},
+                silent=self.connection.erp.silent,
                 our_type=self.connection.api_type,
                 country=config.country,
             )

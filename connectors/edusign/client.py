@@ -156,10 +156,6 @@ class EdusignClient:
         """Requests that may still be sent in the current minute without being slowed."""
         return self._session.budget_left or 0
 
-    @budget_left.setter
-    def budget_left(self, value: int) -> NoReturn:
-        raise AttributeError("budget_left follows from what was sent")
-
     async def begin(self, scope: Scope) -> None:
         """A new run: the school is read anew."""
         self._school = None
@@ -338,7 +334,7 @@ class EdusignClient:
         return id
 
     async def update(self, record: Record, fields: frozenset[str], api: tuple[str, str] | None = None) -> None:
-        """Write `fields`. A sheet is PATCHed without a roster. Raises Fault; ValueError without a time."""
+        """Write `fields`; a sheet's roster goes along as it stands. Raises Fault; ValueError without a time."""
         standing = self._standing.get(record.id)
         if isinstance(record, Sheet) and standing is not None:
             body = mapping.updated(
@@ -346,7 +342,9 @@ class EdusignClient:
             )
         else:
             body = mapping.updated(record, fields, api)
-        await self._write(_UPDATE[record.kind], record.kind, record.id, json=body)
+        # Without it a PATCH may fill the sheet from its groups again (unknown); with it all people must be sent.
+        params = {"fromStudents": "true"} if record.kind == "sheet" else None
+        await self._write(_UPDATE[record.kind], record.kind, record.id, params=params, json=body)
         # What stands there now is known again once it was re-read.
         self._standing.pop(record.id, None)
 

@@ -168,7 +168,7 @@ def updated(
     """The body of an update: `fields`, and what the platform requires beside them.
 
     For a sheet, `slots` are the professors as they stand on it, "" where a slot is empty: those who stay keep
-    their slot, and a slot that falls free is emptied. A sheet's learners are never in the body.
+    their slot, and a slot that falls free is emptied. Its learners are sent as `record` has them.
     """
     stamp = {} if api is None else {"API_ID": api[0], "API_TYPE": api[1]}
     if isinstance(record, Learner | Speaker):
@@ -196,6 +196,7 @@ def updated(
     if "groups" in fields:
         course["SCHOOL_GROUP"] = sorted(record.groups)
     course.update(speaker_slots(_seated(slots, record.speakers)))
+    course["STUDENTS"] = [{"studentId": learner} for learner in sorted(record.learners)]
     return {"course": course, "editSurveys": False}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from pydantic import Field
+
 from engine.records import Frozen
 
 Level: TypeAlias = Literal["debug", "info", "notice", "warn", "error"]
@@ -27,7 +29,7 @@ class Event(Frozen):
     erp_id: str = ""
     edusign_id: str = ""
     actor: str = ""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
 
 
 class Logged(Event):

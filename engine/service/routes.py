@@ -140,8 +140,8 @@ class _Service:
         resumed = resumed_from(request.headers.get("last-event-id", ""))
         if resumed is not None:
             epoch, seq = resumed
-            # Another epoch: the log was restored, and may hold fewer events than the reader has seen.
-            after = seq if epoch == now.epoch else min(seq, now.seq)
+            # Another epoch: the state was restored, and numbers begin anew. Its reader gets all of this one.
+            after = seq if epoch == now.epoch else 0
 
         def events(start: int | None) -> AsyncIterator[EventView]:
             return self._operations.follow(query, after=start, me=identity.actor)

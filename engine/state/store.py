@@ -63,6 +63,10 @@ class Store:
             self.committed.set()
         return result
 
+    def run_now(self, work: Callable[[Transaction], T]) -> T:
+        """`transact` before there is an event loop."""
+        return self._transact(work)[0]
+
     def _transact(self, work: Callable[[Transaction], T]) -> tuple[T, bool]:
         with self._engine.begin() as connection:
             transaction = Transaction(connection, self._clock.now())

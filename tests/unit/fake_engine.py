@@ -128,8 +128,8 @@ class FakeOperations:
             counts={"update": 1},
         )
         self.run_view = run()
-        self.follows = 0
-        self.following = 0
+        self.followed = threading.Event()
+        self.left = threading.Event()
         self._changed = asyncio.Event()
 
     def append(self, *events: EventView) -> None:
@@ -247,8 +247,7 @@ class FakeOperations:
 
     async def follow(self, query: str, *, after: int | None = None, me: str = "") -> AsyncIterator[EventView]:
         self._ask("follow", (query, after), me)
-        self.follows += 1
-        self.following += 1
+        self.followed.set()
         try:
             last = after if after is not None else (self.log[-1].seq if self.log else 0)
             while True:
@@ -258,7 +257,7 @@ class FakeOperations:
                     yield event
                 await changed.wait()
         finally:
-            self.following -= 1
+            self.left.set()
 
     async def export(self, query: str, path: str, format: str | None, me: str = "") -> int:
         self._ask("export", (query, format), me)
@@ -298,10 +297,17 @@ class ServedEngine:
         """Log events, from any thread."""
         self._loop.call_soon_threadsafe(self.operations.append, *events)
 
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def gone(self) -> bool:
+        """Whether it has ended, given some seconds to."""
+        self._thread.join(10)
+        return not self._thread.is_alive()
+
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._server.stop)
-        self._thread.join(15)
-        assert not self._thread.is_alive()
+        assert self.gone()
 
 
 @contextlib.contextmanager
@@ -313,5 +319,5 @@ def served(
     try:
         yield engine
     finally:
-        if engine._thread.is_alive():
+        if engine.running():
             engine.stop()

@@ -38,7 +38,7 @@ def test_each_role_may_what_those_below_it_may() -> None:
     for have, gid in (("viewer", 100), ("operator", 200), ("approver", 300)):
         for need in ROLES:
             peer = Peer(1, 5, frozenset({gid}))
-            if ROLES.index(have) >= ROLES.index(need):  # type: ignore[arg-type]
+            if ROLES.index(have) >= ROLES.index(need):
                 assert _access().admit(peer, need).role == have
             else:
                 with pytest.raises(Refusal) as refused:

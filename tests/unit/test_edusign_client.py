@@ -370,7 +370,7 @@ def test_R33_a_refused_create_is_not_committed() -> None:
 
 
 @pytest.mark.parametrize("result", [True, {"ID": "co1"}, {"result": "ok"}, "ok"])
-def test_R18_a_sheet_is_patched_as_it_stands_and_without_roster(result: Any) -> None:
+def test_R18_a_sheet_is_patched_with_the_roster_it_bears(result: Any) -> None:
     fake = Fake(
         {
             "GET /v1/course/co1": success({**COURSE, "NEED_STUDENTS_SIGNATURE": 0}),
@@ -389,11 +389,12 @@ def test_R18_a_sheet_is_patched_as_it_stands_and_without_roster(result: Any) -> 
     assert fake.asked[1:] == [
         (
             "PATCH /v1/course/",
-            {},
+            {"fromStudents": "true"},
             {
                 "course": {
                     "ID": "co1", "NEED_STUDENTS_SIGNATURE": False, "CLASSROOM": "C3", "PROFESSOR": "pr2",
                     "PROFESSOR_2": "", "PROFESSOR_3": "", "API_ID": "S-2", "API_TYPE": "rollcall-lyon",
+                    "STUDENTS": [{"studentId": s["studentId"]} for s in COURSE["STUDENTS"]],
                 },
                 "editSurveys": False,
             },

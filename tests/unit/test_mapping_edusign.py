@@ -243,6 +243,7 @@ def test_professors_keep_their_slots_and_free_ones_are_emptied(
     assert body == {
         "course": {
             "ID": "c", "NEED_STUDENTS_SIGNATURE": False, "CLASSROOM": "", **mapping.speaker_slots(sent),
+            "STUDENTS": [{"studentId": "x"}],
         },
         "editSurveys": False,
     }  # fmt: skip

@@ -337,11 +337,11 @@ def test_a_follower_sees_a_dense_log_over_a_restart(tmp_path: Path) -> None:
         def restart(seconds: float) -> None:
             """While the follower waits, the engine comes back with more in its log."""
             nonlocal running
-            if not running._thread.is_alive():
-                operations.log += [event(seq) for seq in range(16, 5016)]
-                operations._changed = asyncio.Event()
-                engines.append(served(path, operations))
-                running = engines[-1].__enter__()
+            assert running.gone()
+            operations.log += [event(seq) for seq in range(16, 5016)]
+            operations._changed = asyncio.Event()
+            engines.append(served(path, operations))
+            running = engines[-1].__enter__()
 
         following = client.follow(after=0, announce=said.append, wait=restart)
         seen = [next(following).seq for _ in range(10)]
@@ -364,6 +364,7 @@ def test_a_follower_that_saw_nothing_yet_still_misses_nothing(tmp_path: Path) ->
 
     def restart(seconds: float) -> None:
         nonlocal running
+        assert running.gone()
         operations.log.append(event(8))
         operations._changed = asyncio.Event()
         engines.append(served(path, operations))
@@ -374,15 +375,14 @@ def test_a_follower_that_saw_nothing_yet_still_misses_nothing(tmp_path: Path) ->
         got: list[EventView] = []
         thread = threading.Thread(target=lambda: got.append(next(following)))
         thread.start()
-        while operations.following == 0:
-            threading.Event().wait(0.01)
+        assert operations.followed.wait(10)
         running.stop()
         thread.join(10)
     running.stop()
     assert [e.seq for e in got] == [8]
 
 
-def test_after_a_restore_the_stream_goes_on_from_what_the_log_still_has(tmp_path: Path) -> None:
+def test_after_a_restore_the_stream_goes_on_with_the_new_epoch(tmp_path: Path) -> None:
     path = tmp_path / "engine.sock"
     operations = FakeOperations()
     operations.log = [event(seq) for seq in range(1, 6)]
@@ -392,21 +392,21 @@ def test_after_a_restore_the_stream_goes_on_from_what_the_log_still_has(tmp_path
 
     def restore(seconds: float) -> None:
         nonlocal running
+        assert running.gone()
         operations.epoch = 2
-        operations.log = [event(1), event(2), event(3)]
+        operations.log = [event(1), event(2), event(3), event(4, epoch=2), event(5, epoch=2)]
         operations._changed = asyncio.Event()
         engines.append(served(path, operations))
         running = engines[-1].__enter__()
-        running.append(event(4, epoch=2))
 
     with EngineClient(path) as client:
         following = client.follow(after=0, announce=said.append, wait=restore)
         assert [next(following).seq for _ in range(5)] == [1, 2, 3, 4, 5]
         running.stop()
-        following_event = next(following)
+        anew = [next(following), next(following)]
         following.close()
     running.stop()
-    assert (following_event.epoch, following_event.seq) == (2, 4)
+    assert [(e.epoch, e.seq) for e in anew] == [(2, 4), (2, 5)]
     assert any("restored" in line for line in said)
 
 
@@ -425,17 +425,12 @@ def test_a_reader_that_leaves_ends_its_follow(tmp_path: Path) -> None:
     path = tmp_path / "engine.sock"
     operations = FakeOperations()
     operations.log = [event(1)]
-    with served(path, operations) as engine:
+    with served(path, operations):
         with EngineClient(path) as client:
             following = client.follow(after=0)
             next(following)
             following.close()
-        for seq in range(2, 500):
-            engine.append(event(seq))
-            if operations.following == 0:
-                break
-            threading.Event().wait(0.01)
-        assert operations.following == 0
+        assert operations.left.wait(10)
 
 
 async def _numbered(first: int, last: int) -> AsyncIterator[EventView]:

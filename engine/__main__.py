@@ -1,0 +1,167 @@
+"""The engine as a process: `python -m engine serve`, `offline` reads, `config`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.clock import SystemClock
+from engine.compose import CannotStart, compose, connectors
+from engine.config import Config, ConfigError, default_path, load, masked, template
+from engine.events.grammar import GrammarError, parse
+from engine.events.log import EventLog
+from engine.events.search import LogError
+from engine.printable import printable
+from engine.secrets import SecretError
+from engine.service.access import Access
+from engine.service.models import EventPage, EventView
+from engine.service.routes import application
+from engine.service.socket import SocketRefused, SocketServer
+from engine.state.store import Store, StoreError
+from engine.words import _
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one sub-command; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m engine", description=_("the Rollcall engine"))
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve_ = commands.add_parser("serve", help=_("run in the foreground until SIGTERM"))
+    _common(serve_)
+    offline = commands.add_parser("offline", help=_("read state or log with no engine running"))
+    offline.add_argument("what", choices=("status", "events"))
+    offline.add_argument("query", nargs="*", default=[])
+    offline.add_argument("--limit", type=int, default=200)
+    offline.add_argument("--json", action="store_true")
+    _common(offline)
+    config = commands.add_parser("config", help=_("write, show or check the configuration"))
+    config.add_argument("what", choices=("init", "show", "check"))
+    config.add_argument("--json", action="store_true")
+    _common(config)
+    given = parser.parse_args(arguments)
+    try:
+        return int({"serve": _serve, "offline": _offline, "config": _config}[given.command](given))
+    except (ConfigError, SecretError) as error:
+        return _say(str(error), USAGE)
+    except (CannotStart, StoreError, LogError, SocketRefused, OSError) as error:
+        return _say(str(error), FAILED)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=None, help=_("the configuration file"))
+    parser.add_argument("--folder", type=Path, default=None, help=_("where state, log and socket live"))
+
+
+def _loaded(given: argparse.Namespace, *, check_secrets: bool = True) -> Config:
+    config = load(given.config or default_path(), connectors(), check_secrets=check_secrets)
+    if given.folder is None:
+        return config
+    return config.model_copy(update={"engine": config.engine.model_copy(update={"folder": given.folder})})
+
+
+def _serve(given: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # One line per request would fill the log with addresses; the event log says what matters.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    config = _loaded(given)
+    asyncio.run(_run(config))
+    return DONE
+
+
+async def _run(config: Config) -> None:
+    engine = compose(config, SystemClock())
+    server = SocketServer()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, server.stop)
+    roles: dict[Any, tuple[str, ...]] = config.roles.model_dump()
+    try:
+        await engine.start()
+        await server.serve(application(engine, Access(roles)), config.engine.socket)
+    finally:
+        await engine.stop()
+
+
+def _offline(given: argparse.Namespace) -> int:
+    config = _loaded(given, check_secrets=False)
+    if given.what == "events":
+        return _offline_events(config, given)
+    clock = SystemClock()
+    store = Store.open(config.engine.folder / "state.sqlite", clock)
+    found = {
+        name: {
+            "open": store.run_now(lambda tx, name=name: tx.open_counts(name)),  # type: ignore[misc]
+            "linked": store.run_now(lambda tx, name=name: tx.link_counts(name)),  # type: ignore[misc]
+            "last_run": [
+                r.model_dump(mode="json")
+                for r in store.run_now(lambda tx, name=name: tx.runs(name, 1))  # type: ignore[misc]
+            ],
+        }
+        for name in config.connections
+    }
+    if given.json:
+        print(json.dumps({"offline": True, "connections": found}, ensure_ascii=False))
+        return DONE
+    for name, one in found.items():
+        counts = ", ".join(f"{n} {word}" for word, n in sorted(one["open"].items())) or _("nothing open")
+        last = one["last_run"][0] if one["last_run"] else None
+        state = f"{last['state']} {last['started'][:16]}" if last else _("no run yet")
+        print(printable(_("{name}: last run {state}; {counts}").format(name=name, state=state, counts=counts)))
+    return DONE
+
+
+def _offline_events(config: Config, given: argparse.Namespace) -> int:
+    clock = SystemClock()
+    try:
+        query = parse(" ".join(given.query), now=clock.now())
+    except GrammarError as error:
+        return _say(str(error), USAGE)
+    try:
+        log = EventLog.open(config.engine.folder / "log.duckdb", read_only=True)
+    except FileNotFoundError:
+        return _say(_("no log in {folder} yet").format(folder=config.engine.folder), FAILED)
+    with log:
+        page = log.page(query, limit=given.limit)
+    views = tuple(EventView.model_validate(row.model_dump()) for row in page.rows)
+    if given.json:
+        print(EventPage(events=views, more=page.more).model_dump_json())
+        return DONE
+    for view in reversed(views):
+        print(f"{view.ts:%Y-%m-%d %H:%M:%S} {view.level:6} {view.connection} {printable(view.message)}")
+    return DONE
+
+
+def _config(given: argparse.Namespace) -> int:
+    path = given.config or default_path()
+    if given.what == "init":
+        if path.exists():
+            return _say(_("{path} exists already; it is left as it is").format(path=path), FAILED)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(template(connectors()), encoding="utf-8")
+        print(_("wrote {path}; edit it, then `rollcall check`").format(path=path))
+        return DONE
+    config = _loaded(given, check_secrets=given.what == "check")
+    if given.what == "check":
+        print(
+            _("{path}: {count} connections, no mistake found").format(path=path, count=len(config.connections))
+        )
+    else:
+        print(json.dumps(masked(config), indent=None if given.json else 2, ensure_ascii=False, default=str))
+    return DONE
+
+
+def _say(message: str, code: int) -> int:
+    print(printable(message), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

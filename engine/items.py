@@ -216,11 +216,21 @@ def _key(item: ItemView) -> str:
     return f"{item.kind}:{item.erp_id}:{item.code}"
 
 
+_LETTER: dict[ItemType, str] = {
+    "conflict": "c",
+    "task": "t",
+    "hold": "h",
+    "rejection": "x",
+    "duplicate": "d",
+    "notice": "n",
+}
+
+
 def _open(tx: Transaction, connection: str, run_id: str, want: Wanted) -> None:
     number = int(tx.fact("items", 0)) + 1
     tx.set_fact("items", number)
     view = ItemView(
-        id=f"{want.type[0]}{number}",
+        id=f"{_LETTER[want.type]}{number}",
         connection=connection,
         opened_at=tx.now,
         bites_at=want.bites[0],

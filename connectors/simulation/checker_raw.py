@@ -55,7 +55,7 @@ class ErpRecord:
     identity: str
     live: bool
     values: Mapping[str, Any]
-    raw: Mapping[str, Any] = field(default_factory=dict)
+    raw: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _ypareo(dump: Dump) -> dict[Kind, dict[str, ErpRecord]]:
         )
     portal = {row["identity"]: row["email"] for row in dump["users"]}
     for identity, email in portal.items():
-        learners[identity].raw["portal_email"] = email or ""  # type: ignore[index]
+        learners[identity].raw["portal_email"] = email or ""
     speakers = {
         row["identity"]: _erp_record(
             "speaker",

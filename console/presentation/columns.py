@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from engine.printable import printable
 
 _GAP = 2
-_WRAPPED_LEAST = 16
+_WRAPPED_LEAST = 12
 _ZERO_WIDTH = frozenset({"Mn", "Me", "Cf"})
 
 
@@ -92,13 +92,16 @@ def _pieces(word: str, width: int) -> list[str]:
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None, indent: int = 0) -> str:
     """The table as lines, each ended by a line break. `width` None: as wide as it comes, nothing cut.
 
-    Columns in which no row has anything are left out.
+    Columns in which no row has anything are left out. Where the line is too narrow for any table, each row
+    is a block of lines, one per column.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     shown = [i for i in range(len(columns)) if any(row[i] for row in cells)]
     widths = {i: max(display_width(columns[i].title), *(display_width(row[i]) for row in cells)) for i in shown}
     if width is not None:
         shown, widths = _fitted(columns, shown, widths, width - indent)
+        if sum(widths[i] for i in shown) + _GAP * (len(shown) - 1) > width - indent:
+            return _blocks(columns, cells, width, indent)
     lines = [_line([columns[i].title.upper() for i in shown], columns, shown, widths, indent)]
     for row in cells:
         stacks = [_stack(columns[i], row[i], widths[i]) for i in shown]
@@ -107,6 +110,18 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
             for n in range(max(len(stack) for stack in stacks))
         )
     return "".join(f"{line}\n" for line in lines)
+
+
+def _blocks(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int, indent: int) -> str:
+    room = max(width - indent - _GAP, 1)
+    blocks = []
+    for row in rows:
+        texts = [f"{column.title.upper()} {cell}" for column, cell in zip(columns, row, strict=True) if cell]
+        first, *rest = [wrapped(text, room) for text in texts] or [[""]]
+        lines = [*(" " * indent + line for line in first)]
+        lines += (" " * (indent + _GAP) + line for text in rest for line in text)
+        blocks.append("".join(f"{line}\n" for line in lines))
+    return "\n".join(blocks)
 
 
 def _stack(column: Column, text: str, width: int) -> list[str]:
@@ -148,7 +163,7 @@ def _fitted(
 
     natural = dict(fitted)
     while True:
-        shrink_all(_WRAPPED_LEAST + 8)
+        shrink_all(2 * _WRAPPED_LEAST)
         droppable = [i for i in shown if columns[i].drop]
         if excess() <= 0 or not droppable:
             break

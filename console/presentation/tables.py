@@ -183,7 +183,7 @@ def plan(view: PlanView, look: Look) -> str:
             (view.held, _("{n} held")),
             (view.rejected, _("{n} rejected")),
             (view.conflicts, _("{n} in conflict")),
-            (view.mails, _("{n} mails would be sent")),
+            (view.mails, _("mails it would send: {n}")),
             (len(view.stale), _("{n} no longer the same, not written")),
         )
         if number
@@ -248,9 +248,8 @@ def _item_rows(views: Sequence[ItemView], look: Look) -> str:
         Column(_("why"), least=8, most=30, drop=6),
         Column(_("summary"), wrap=True),
         Column(_("where"), least=12, most=40, drop=2),
-        Column(_("choices"), least=8, most=40, drop=1),
         Column(_("opened"), drop=7),
-        Column(_("closed"), drop=4),
+        Column(_("closed"), least=16, most=50),
     )
     rows = [
         (
@@ -261,15 +260,21 @@ def _item_rows(views: Sequence[ItemView], look: Look) -> str:
             record(view.kind, view.erp_id, view.edusign_id),
             view.label,
             view.code,
-            "; ".join(part for part in (view.summary, pairs(view.data)) if part),
+            "; ".join(part for part in (view.summary, pairs(view.data), _choices(view)) if part),
             view.where,
-            " ".join(view.choices),
             instant(view.opened_at, look),
             _closed(view, look),
         )
         for view in views
     ]
     return table(columns, rows, look.width)
+
+
+def _choices(view: ItemView) -> str:
+    """Part of the wrapped cell: what may be chosen is never cut off."""
+    if not view.choices or view.closed_at is not None:
+        return ""
+    return _("choose {choices}").format(choices="|".join(view.choices))
 
 
 def _closed(view: ItemView, look: Look) -> str:

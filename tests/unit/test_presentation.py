@@ -195,7 +195,7 @@ def _events(look: Look) -> str:
             event(1, "import begins", connection="lyon", run_id="r42"),
             event(
                 2,
-                "no e-mail address: Dupont Zoë is not synced until the ERP has one, and her sheets go without her",
+                "no e-mail address: Dupont Zoë is not synced until the ERP has one; her sheets go without her",
                 level="warn",
                 kind="rejection",
                 connection="lyon",
@@ -275,6 +275,13 @@ def test_columns_stand_under_each_other_whatever_the_letters() -> None:
     text = table([Column("a"), Column("b")], [["王小明", "x"], ["e\u0301e", "x"], ["abc", "x"]], 40)
     places = {display_width(line[: line.rindex("x")]) for line in text.splitlines()[1:]}
     assert places == {8}
+
+
+def test_where_no_table_fits_each_row_is_a_block() -> None:
+    columns = (Column("id"), Column("name", least=4), Column("what", wrap=True))
+    text = table(columns, [["x" * 18, "Zoë", "one two three four"], ["y", "", "z"]], 20)
+    assert text == f"ID\n{'x' * 18}\n  NAME Zoë\n  WHAT one two three\n  four\n\nID y\n  WHAT z\n"
+    assert max(map(len, _runs(Look(30, _PARIS)).splitlines())) <= 30
 
 
 def test_text_is_cut_by_its_width() -> None:

@@ -182,6 +182,8 @@ class Writer:
             return await self._close(intent, change, "held", note=known.id, code="archived_other_name")
         if not known.archived and not ours:
             return await self._close(intent, change, "dropped", note=known.id, code="appeared_meanwhile")
+        if known.archived and not self._can_restore(change.kind):
+            return await self._close(intent, change, "refused", note=known.id, code="restore_off")
         restored = change.model_copy(update={"verb": "restore", "edusign_id": known.id})
         record = self._record(change, ready).model_copy(update={"id": known.id})
         differing = self._differing(known, ready)
@@ -193,6 +195,10 @@ class Writer:
             api = None if ours else (change.api_id, self.our_type)
             await self.platform.update(record, differing, api)
         return await self._done(intent, restored, ready, known.id)
+
+    def _can_restore(self, kind: Kind) -> bool:
+        """A write without evidence ships switched off (R14: speakers)."""
+        return not any(c.name == f"restore {kind}s" and not c.on for c in self.platform.capabilities)
 
     def _differing(self, known: Seen, ready: Mapping[str, Value]) -> frozenset[str]:
         return frozenset(
@@ -270,6 +276,8 @@ class Writer:
                 return await self._close(intent, change, "dropped", note="belongs to several schools")
             await self.platform.archive(change.kind, change.edusign_id)
         elif change.verb == "restore":
+            if not self._can_restore(change.kind):
+                return await self._close(intent, change, "refused", code="restore_off")
             await self.platform.restore(change.kind, change.edusign_id)
         else:
             sheet = fresh.record

@@ -18,7 +18,7 @@ from engine.words import _
 
 REMINDER = timedelta(days=7)
 
-BY_APPLYING = frozenset({"archived_other_name", "refused_by_edusign", "email_of_another"})
+BY_APPLYING = frozenset({"archived_other_name", "refused_by_edusign", "email_of_another", "restore_off"})
 """Codes found only by carrying changes out: a dry plan neither opens nor closes them."""
 
 
@@ -347,6 +347,7 @@ _REASONS: dict[str, str] = {
     "same_key_twice": _("two Edusign records carry this key: which is it?"),
     "same_hour_same_people": _("a hand-made sheet stands at this time for the same people: the same one?"),
     "refused_by_edusign": _("Edusign refused it"),
+    "restore_off": _("archived in Edusign: restore it there by hand (by API it is switched off, unverified)"),
     "email_of_another": _("this e-mail belongs to somebody else in Edusign"),
     "too_late_to_change": _("changed in the ERP too late: the sheet has begun, is signed or locked"),
     "cancelled_but_kept": _("cancelled in the ERP, but its sheet has begun, is signed or locked"),

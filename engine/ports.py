@@ -269,6 +269,10 @@ class Surroundings:
     transport: Any = None
 
 
+NO_EFFECT_ON_PLANS: dict[str, Any] = {"fingerprint": False}
+"""`json_schema_extra` of a setting that changes no plan: altering it gathers nothing in a hold (R31)."""
+
+
 class Connector(Protocol):
     """What the entry point group `rollcall.connectors` names."""
 

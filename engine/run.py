@@ -16,7 +16,7 @@ from engine.clock import Clock
 from engine.config_models import DEFAULT_LIMITS, ConnectionConfig
 from engine.events.event import Event, Level
 from engine.faults import fault_line
-from engine.items import Wanted, change_view, closer, hold_item, reconcile, rejection_item, wanted
+from engine.items import BY_APPLYING, Wanted, change_view, closer, hold_item, reconcile, rejection_item, wanted
 from engine.links import Link
 from engine.match import match, unexplained
 from engine.memory import Memory, contact_ended, remember, settled_options
@@ -376,7 +376,7 @@ class Run:
                     kind=change.kind,
                     erp_id=change.erp_id,
                     label=change.label,
-                    code="email_of_another" if outcome.code == "email_of_another" else "refused_by_edusign",
+                    code=outcome.code if outcome.code in BY_APPLYING else "refused_by_edusign",
                     field="email" if outcome.code == "email_of_another" else "",
                     evidence=outcome.note,
                 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.ports import Surroundings, System
+from engine.ports import NO_EFFECT_ON_PLANS, Surroundings, System
 
 if TYPE_CHECKING:
     from connectors.edusign.client import EdusignClient
@@ -24,17 +24,28 @@ class EdusignSettings(BaseModel):
     url: str = Field(
         default="https://ext.edusign.fr", pattern=r"^https?://[^\s]+$", description="Base address of the API"
     )
-    timeout_seconds: float = Field(default=60.0, gt=0, description="Longest wait for one answer, in seconds")
+    timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Longest wait for one answer, in seconds",
+        json_schema_extra=NO_EFFECT_ON_PLANS,
+    )
     requests_per_minute: int = Field(
-        default=480, ge=1, description="Documented limit of one key; beyond it Edusign slows every call down"
+        default=480,
+        ge=1,
+        description="Documented limit of one key; beyond it Edusign slows every call down",
+        json_schema_extra=NO_EFFECT_ON_PLANS,
     )
     heavy_per_minute: int = Field(
         default=24,
         ge=1,
         description="Documented limit of one key on heavy routes (listing sheets, bulk reads)",
+        json_schema_extra=NO_EFFECT_ON_PLANS,
     )
     accept_unverified: bool = Field(
-        default=False, description="Declare on the writes for which only indirect evidence exists"
+        default=False,
+        description="Declare on the writes for which only indirect evidence exists",
+        json_schema_extra=NO_EFFECT_ON_PLANS,
     )
 
 

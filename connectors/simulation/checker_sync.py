@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,6 @@ from connectors.simulation.checker_raw import (
     PlatformRecord,
     World,
     canonical,
-    exact,
     horizon,
 )
 
@@ -41,7 +40,6 @@ class Judged:
     dirt: tuple[Mapping[str, Any], ...] = ()
     decisions: tuple[Mapping[str, Any], ...] = ()
     removals_from: datetime | None = None
-    last_changes: frozenset[str] = frozenset()
 
 
 class Agreement:
@@ -71,7 +69,6 @@ class Agreement:
         return [
             *self._presence(),
             *self._surplus(),
-            *self._absences(),
             *(line for kind in self.expected for line in self._values(kind)),
         ]
 
@@ -150,14 +147,9 @@ class Agreement:
                 return self._deferred() or one.locked or bool(one.signed) or self._refused("withdraw", one)
             # Its session was moved out of sight, or nobody of it may stand there now.
             return not self._ahead(record.values["start"]) or not self._staffed(record)
-        if record is None:
+        if record is None or record.live:
             return False
-        if record.live:
-            return one.identity in self.absent_learners and not self._never_linked(one)
         return self._deferred() or one.shared or self._refused("archive", one)
-
-    def _never_linked(self, one: PlatformRecord) -> bool:
-        return not any(e["identity"] == one.identity for e in self.world.erp_edits)
 
     def _deferred(self) -> bool:
         return self.judged.removals_from is None or self.judged.last_run < self.judged.removals_from
@@ -168,13 +160,6 @@ class Agreement:
             d["choice"] == "refuse" and (d.get("verb"), d["kind"], d["erp_id"]) == (verb, one.kind, code)
             for d in self.judged.decisions
         )
-
-    def _absences(self) -> Iterator[str]:
-        """Rejected and refused learners are in Edusign under no key of ours."""
-        for identity in sorted(self.absent_learners):
-            for one in self.by_identity.get(("learner", identity), ()):
-                if one.by_api and self._never_linked(one):
-                    yield f"learner {identity} (Edusign {one.id}): made although it should have been rejected"
 
     # What they should say
 
@@ -280,8 +265,6 @@ def doubles(world: World, our_type: str) -> tuple[list[str], list[str]]:
 def _without_sealed(records: list[PlatformRecord]) -> list[PlatformRecord]:
     """A session that moved after its sheet was signed has two sheets, the first sealed (R19)."""
     return [r for r in records if not (r.locked or r.signed)] or records[:1]
-
-
 
 
 def _shown(value: Any, other: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.ports import Surroundings, System
+from engine.ports import NO_EFFECT_ON_PLANS, Surroundings, System
 
 if TYPE_CHECKING:
     from connectors.ypareo.client import YpareoClient
@@ -33,9 +33,18 @@ class YpareoSettings(BaseModel):
     sites: tuple[str, ...] = Field(
         default=(), description="Names of the sites whose learners are meant; all when empty"
     )
-    timeout_seconds: float = Field(default=60.0, gt=0, description="Longest wait for one answer, in seconds")
+    timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Longest wait for one answer, in seconds",
+        json_schema_extra=NO_EFFECT_ON_PLANS,
+    )
     planning_concurrency: int = Field(
-        default=4, ge=1, le=16, description="Group plannings asked for at the same time"
+        default=4,
+        ge=1,
+        le=16,
+        description="Group plannings asked for at the same time",
+        json_schema_extra=NO_EFFECT_ON_PLANS,
     )
 
 

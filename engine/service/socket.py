@@ -146,6 +146,19 @@ def _give(path: Path, gid: int, group: str) -> None:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Wait to be stopped; uvicorn's own looks ten times a second, to keep a Date header we do not send."""
+        await self.on_tick(0)
+        await self._stopping.wait()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Signals are the engine's: uvicorn would raise them again after its own shutdown."""
@@ -198,4 +211,4 @@ class SocketServer:
             closing: Any = self._application.state.closing
             closing.set()
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.stop()

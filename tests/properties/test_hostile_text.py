@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC
 
 from hypothesis import example, given, settings
@@ -40,7 +41,7 @@ HOSTILE = (
 
 _TEXT = st.one_of(
     st.sampled_from(HOSTILE),
-    st.text(st.characters(blacklist_categories=("Cs",)), max_size=60),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
 )
 
 
@@ -75,7 +76,7 @@ def _all_tables(text: str, look: Look) -> list[str]:
     ]
 
 
-def _with_every_example(test):  # type: ignore[no-untyped-def]
+def _with_every_example(test: Callable[..., None]) -> Callable[..., None]:
     for text in HOSTILE:
         test = example(text)(test)
     return test

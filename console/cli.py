@@ -294,7 +294,7 @@ def _dispatch(command: str, arguments: argparse.Namespace, beyond: Sequence[str]
             processes.become("engine", ["serve", *processes.engine_place(session)])
         command = f"engine {arguments.verb}"
     if command == "config" and arguments.verb != "show":
-        processes.become("engine", ["config", arguments.verb, "--config", str(session.config)])
+        processes.become("engine", ["config", arguments.verb, *processes.engine_place(session)])
 
     from console.commands import perform
 

@@ -34,6 +34,8 @@ Arguments = argparse.Namespace
 WAITING: tuple[ItemType, ...] = ("hold", "conflict", "duplicate")
 """Item types that stop a change until a person decides."""
 
+EVENTS_SHOWN = 200
+
 _OFFLINE = ("status", "events")
 
 
@@ -52,19 +54,25 @@ def perform(name: str, arguments: Arguments, session: Session) -> int:
 def _unreachable(name: str, arguments: Arguments, session: Session, error: EngineUnreachable) -> int:
     if error.why == "absent":
         place = processes.engine_place(session)
+        as_json = ["--json"] if session.json else []
         if name == "check":
             session.say(_("No engine is running: only the configuration is checked."))
+            code = processes.carried_out("engine", ["config", "check", *place, *as_json])
             session.say(_("Start the engine with `rollcall engine start` to check the connections."))
-            processes.become("engine", ["config", "check", "--config", str(session.config)])
+            return code or UNREACHABLE
         if name == "config":
             session.say(_("No engine is running: this is what the file says."))
-            processes.become("engine", ["config", "show", "--config", str(session.config)])
+            processes.become("engine", ["config", "show", *place, *as_json])
         live = name == "events" and (arguments.follow or arguments.export)
         if name in _OFFLINE and not live:
             session.say(_("No engine is running at {socket}: reading its files.").format(socket=session.socket))
-            query = ["--", events_query(arguments)] if name == "events" else []
-            as_json = ["--json"] if session.json else []
-            processes.become("engine", ["offline", name, *place, *as_json, *query])
+            # What is asked comes last, behind --: a word of the query may begin with a dash.
+            words = ["offline", *place, *as_json]
+            if name == "events":
+                words += ["--limit", str(_limit(arguments)), name, "--", events_query(arguments)]
+            else:
+                words.append(name)
+            processes.become("engine", words)
     session.say(f"rollcall {name}: {printable(error.message)}")
     if error.why == "absent":
         session.say(_("Start one with `rollcall engine start`."))
@@ -257,8 +265,7 @@ def events(arguments: Arguments, session: Session, client: EngineClient) -> int:
         return _export(Path(arguments.export), query, session, client)
     if arguments.follow:
         return _follow(query, arguments, session, client)
-    limit = 200 if arguments.limit is None else arguments.limit
-    page = client.events(query, after=arguments.after, limit=limit)
+    page = client.events(query, after=arguments.after, limit=_limit(arguments))
     # In the order of time, as a log reads: the newest stands nearest to the prompt.
     ordered = sorted(page.events, key=lambda event: (event.epoch, event.seq))
     _answer(session, page, lambda look: tables.events(ordered, look))
@@ -270,6 +277,10 @@ def events(arguments: Arguments, session: Session, client: EngineClient) -> int:
 def events_query(arguments: Arguments) -> str:
     """The words of the command line as one query."""
     return " ".join(arguments.query)
+
+
+def _limit(arguments: Arguments) -> int:
+    return EVENTS_SHOWN if arguments.limit is None else int(arguments.limit)
 
 
 def _follow(query: str, arguments: Arguments, session: Session, client: EngineClient) -> int:

@@ -35,6 +35,14 @@ def become(module: str, arguments: Sequence[str]) -> NoReturn:
     os.execv(command[0], command)
 
 
+def carried_out(module: str, arguments: Sequence[str]) -> int:
+    """Run `module` to its end; its exit code, or 1 if a signal ended it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    code = subprocess.call(module_command(module, arguments))
+    return code if code >= 0 else FAILED
+
+
 def engine_place(session: Session) -> list[str]:
     """The options that tell the engine where it lives."""
     return ["--config", str(session.config), "--folder", str(session.folder)]

@@ -43,7 +43,9 @@ def check(entries: Mapping[Kind, tuple[Entry, ...]], links: Links, stand_in: str
     if "sheet" in accepted:
         _check_sessions(accepted, ended, links, stand_in, rejections)
     rejected = {kind: frozenset(r.erp_id for r in rejections if r.kind == kind and r.row) for kind in entries}
-    return Checked(accepted, ended, tuple(rejections), rejected)
+    # Rows come in any order, plans do not.
+    ordered = sorted(rejections, key=lambda r: (r.kind, r.erp_id, r.code, r.field, r.evidence))
+    return Checked(accepted, ended, tuple(ordered), rejected)
 
 
 def _by_id(entries: tuple[Entry, ...]) -> tuple[dict[str, Entry], dict[str, Entry], list[Rejection]]:
@@ -53,7 +55,8 @@ def _by_id(entries: tuple[Entry, ...]) -> tuple[dict[str, Entry], dict[str, Entr
     twice: dict[str, Rejection] = {}
     for entry in entries:
         if times[entry.id] > 1 and any(e.id == entry.id and e != entry for e in entries):
-            twice[entry.id] = _rejection(entry, "id_twice", "id", entry.id)
+            first = min((e for e in entries if e.id == entry.id), key=lambda e: (e.record.label, e.where))
+            twice[entry.id] = _rejection(first, "id_twice", "id", entry.id)
         else:
             (ended if entry.ended else alive)[entry.id] = entry
     return alive, ended, list(twice.values())
@@ -102,8 +105,9 @@ def _shared_emails(kind: Kind, accepted: Mapping[str, Entry], links: Links) -> l
     for email, entries in sharing.items():
         if len(entries) < 2:
             continue
-        holders = [e for e in entries if (link := links.get(kind, e.id)) and link.base.get("email") == email]
-        keeper = holders[0].id if len(holders) == 1 else None
+        linked = [(e.id, link) for e in entries if (link := links.get(kind, e.id))]
+        holders = [id for id, link in linked if link.base.get("email") == email] or [id for id, _ in linked]
+        keeper = holders[0] if len(holders) == 1 else None
         others = sorted(e.id for e in entries)
         found += [
             _rejection(e, "shared_email", "email", f"{email} ({', '.join(others)})")

@@ -53,24 +53,30 @@ def match(
     our_type: str,
     decisions: PairDecisions,
     country: str = "FR",
+    sealed: frozenset[str] = frozenset(),
 ) -> Matching:
-    """Find each accepted, unlinked ERP record among the free Edusign records, block it, or call it new."""
+    """Find each accepted, unlinked ERP record among the free Edusign records, block it, or call it new.
+
+    `sealed`: Edusign ids of sheets kept for what they were; they are no session's any more (R19).
+    """
     found: list[Found] = []
     blocks: list[Block] = []
     new: list[tuple[Kind, str]] = []
     for kind, accepted in checked.accepted.items():
-        free = [s for s in seen.get(kind, ()) if links.of_edusign(kind, s.id) is None]
-        unlinked = [e for e in accepted.values() if links.get(kind, e.id) is None]
+        shown = sorted((s for s in seen.get(kind, ()) if s.id not in sealed), key=lambda s: s.id)
+        unlinked = sorted((e for e in accepted.values() if links.get(kind, e.id) is None), key=lambda e: e.id)
         if not unlinked:
             continue
-        search = _Search(kind, accepted.values(), free, our_type, decisions, country, links)
+        search = _Search(kind, accepted.values(), shown, our_type, decisions, country, links)
         taken: set[str] = set()
-        for entry in unlinked:
-            hit = search.proven(entry, taken)
-            if hit is not None:
-                taken.add(hit.seen.id)
-                found.append(hit)
-        done = {hit.erp_id for hit in found if hit.kind == kind}
+        done: set[str] = set()
+        for proof in (search.by_key, search.by_word, search.by_mail):
+            for entry in unlinked:
+                hit = proof(entry, taken) if entry.id not in done else None
+                if hit is not None:
+                    taken.add(hit.seen.id)
+                    done.add(entry.id)
+                    found.append(hit)
         for entry in unlinked:
             if entry.id in done:
                 continue
@@ -83,13 +89,16 @@ def match(
 
 
 class _Search:
-    """The free Edusign records of one kind, indexed by what can prove or suggest a pair."""
+    """The free Edusign records of one kind, indexed by what can prove or suggest a pair.
+
+    The proofs, strongest first: `by_key`, `by_word`, `by_mail`. One is tried for every record before the next.
+    """
 
     def __init__(
         self,
         kind: Kind,
         accepted: Iterable[Entry],
-        free: list[Seen],
+        shown: list[Seen],
         our_type: str,
         decisions: PairDecisions,
         country: str,
@@ -100,9 +109,11 @@ class _Search:
         self.decisions = decisions
         self.country = country
         self.links = links
+        free = [s for s in shown if links.of_edusign(kind, s.id) is None]
         self.by_id = {s.id: s for s in free}
         self.by_api: dict[str, list[Seen]] = defaultdict(list)
         self.by_email: dict[object, list[Seen]] = defaultdict(list)
+        self.edusign_emails: dict[object, int] = defaultdict(int)
         self.by_name: dict[tuple[str, ...], list[Seen]] = defaultdict(list)
         self.by_start: dict[object, list[Seen]] = defaultdict(list)
         self.erp_emails: dict[object, int] = defaultdict(int)
@@ -118,6 +129,8 @@ class _Search:
         if kind in PEOPLE:
             for entry in accepted:
                 self.erp_emails[self._email(entry)] += 1
+            for s in shown:
+                self.edusign_emails[self._email(s)] += 1
         self.decided_same = {
             (k, erp_id): edusign_id for (k, erp_id, edusign_id), said in decisions.items() if said == "same"
         }
@@ -125,24 +138,27 @@ class _Search:
     def _email(self, holder: Entry | Seen) -> object:
         return canonical(self.kind, "email", holder.record.value("email"), self.country)
 
-    def proven(self, entry: Entry, taken: set[str]) -> Found | None:
-        """By API_ID under our API_TYPE; a person's word; an e-mail unique on both sides, the names agreeing."""
+    def by_key(self, entry: Entry, taken: set[str]) -> Found | None:
+        """The only record with its API_ID under our API_TYPE."""
         keyed = [s for s in self.by_api.get(entry.id, ()) if s.id not in taken]
-        if len(keyed) == 1:
-            return self._found(entry, keyed[0], "api_id")
-        if len(keyed) > 1:
-            return None
+        return self._found(entry, keyed[0], "api_id") if len(keyed) == 1 else None
+
+    def by_word(self, entry: Entry, taken: set[str]) -> Found | None:
+        """The record a person said it is."""
         said = self.by_id.get(self.decided_same.get((self.kind, entry.id), ""))
-        if said is not None and said.id not in taken:
-            return self._found(entry, said, "decision")
-        if self.kind not in PEOPLE or self.erp_emails[self._email(entry)] != 1:
+        return self._found(entry, said, "decision") if said is not None and said.id not in taken else None
+
+    def by_mail(self, entry: Entry, taken: set[str]) -> Found | None:
+        """The record of its e-mail, where that is unique on both sides and the names agree."""
+        if self.kind not in PEOPLE or self.by_api.get(entry.id):
             return None
-        same_mail = self.by_email.get(self._email(entry), [])
-        if len(same_mail) == 1 and same_mail[0].id not in taken and self._allowed(entry, same_mail[0]):
-            other = same_mail[0]
-            if name_tokens(other.record) == name_tokens(entry.record):
-                return self._found(entry, other, "email")
-        return None
+        email = self._email(entry)
+        if self.erp_emails[email] != 1 or self.edusign_emails[email] != 1 or email not in self.by_email:
+            return None
+        (other,) = self.by_email[email]
+        agree = name_tokens(other.record) == name_tokens(entry.record)
+        free = other.id not in taken and self._allowed(entry, other)
+        return self._found(entry, other, "email") if agree and free else None
 
     def probable(self, entry: Entry, taken: set[str]) -> list[Block]:
         """Pairs that stop the create of `entry` until a person decides (R09)."""

@@ -107,8 +107,14 @@ class _Planner:
     def __init__(self, inputs: Inputs) -> None:
         self.given = inputs
         self.links = inputs.links
-        self.found = {(f.kind, f.erp_id): f for f in inputs.matching.found}
-        self.new = frozenset(inputs.matching.new)
+        # An e-mail is unique, and a record missing from Edusign, only as far as the listings were complete.
+        self.found = {
+            (f.kind, f.erp_id): f
+            for f in inputs.matching.found
+            if f.kind in inputs.complete_edusign and (f.by != "email" or f.kind in inputs.complete_erp)
+        }
+        whole = inputs.complete_erp & inputs.complete_edusign
+        self.new = frozenset(key for key in inputs.matching.new if key[0] in whole)
         self.gone: set[tuple[Kind, str]] = set()
         self.changes: list[Change] = []
         self.conflicts: list[Conflict] = []
@@ -165,7 +171,8 @@ class _Planner:
         present: dict[Kind, frozenset[str]] = {}
         for kind in KINDS:
             ended = checked.ended.get(kind, {})
-            self.gone |= {(kind, erp_id) for erp_id in ended if self.links.get(kind, erp_id)}
+            if kind in self.given.complete_erp:
+                self.gone |= {(kind, erp_id) for erp_id in ended if self.links.get(kind, erp_id)}
             present[kind] = frozenset(
                 {*checked.accepted.get(kind, {}), *ended, *checked.rejected.get(kind, ())}
             )
@@ -236,7 +243,7 @@ class _Planner:
     def _withdraw(self, link: Link, seen: Seen) -> None:
         sheet = seen.record
         assert isinstance(sheet, Sheet)
-        if self._begun(sheet) or seen.locked or seen.signed:
+        if self._protected(seen) or seen.api_type != self.given.our_type:
             self._notice(link, sheet.label, "cancelled_but_kept", "R15")
             return
         self._change(
@@ -320,7 +327,7 @@ class _Planner:
                 wanted = frozenset(t for t in erp if self._placeable(t))
                 agreed = revived(kind, name, base[name]) if name in base else UNSET
                 roster = merge_roster(wanted, theirs, agreed)
-                if kind not in self.given.complete_erp:
+                if not {kind, "learner"} <= self.given.complete_erp:
                     roster = replace(roster, base=roster.base | roster.remove, remove=frozenset())
                 merged.rosters[name] = roster
                 continue
@@ -397,8 +404,7 @@ class _Planner:
     def _sheet(self, link: Link, entry: Entry, seen: Seen, merged: _Merged, writes: dict[str, Value]) -> None:
         sheet = seen.record
         assert isinstance(sheet, Sheet)
-        moved = {"start", "end"} & writes.keys()
-        if moved and (seen.locked or seen.signed):
+        if (seen.locked or seen.signed) and self._moved(link, entry):
             self._seal(link, entry, seen, writes)
             return
         if writes and self._protected(seen):
@@ -422,7 +428,8 @@ class _Planner:
         started = sheet.start is not None and now >= sheet.start
         over = seen.locked or (sheet.end is not None and now >= sheet.end)
         adds = frozenset() if over else roster.add - roster.put_back if started else roster.add
-        removals = frozenset() if over or started else roster.remove
+        signed = {self.links.token("learner", id) for id in seen.signed_learners}
+        removals = frozenset() if over or started else roster.remove - signed
         session = entry.record
         bites = (sheet.start, 1)
         for token in sorted(adds):
@@ -469,7 +476,15 @@ class _Planner:
         session = entry.record
         assert isinstance(session, Sheet)
         if session.start is not None and session.start > self.given.now:
-            self._create("sheet", link.erp_id, entry, "its earlier sheet is sealed", after_seal=True)
+            self._create("sheet", link.erp_id, entry, "its session moved", after_seal=True)
+
+    def _moved(self, link: Link, entry: Entry) -> bool:
+        """Whether the ERP moved the session since both sides agreed on its time."""
+        return any(
+            name in link.base
+            and revived("sheet", name, link.base[name]) != canonical("sheet", name, entry.record.value(name))
+            for name in ("start", "end")
+        )
 
     def _protected(self, seen: Seen) -> bool:
         """Whether a sheet may no longer be PATCHed (R18)."""
@@ -513,8 +528,8 @@ class _Planner:
                 erp_id=erp_id,
                 label=record.label,
                 after=values,
-                reason=reason,
-                rule="R19" if after_seal else "R08",
+                reason=reason if not number else "its earlier sheet is sealed",
+                rule="R19" if number else "R08",
                 bites_at=at,
                 people=people,
                 groups=self._scopes(entry, None),
@@ -585,7 +600,8 @@ class _Planner:
         return frozenset(
             token
             for token in self._set(value)
-            if self.links.get(kind, token) or (kind, token) in self.found or (kind, token) in self.new
+            if (kind, token) not in self.gone
+            and (self.links.get(kind, token) or (kind, token) in self.found or (kind, token) in self.new)
         )
 
     @staticmethod

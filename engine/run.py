@@ -33,6 +33,8 @@ from engine.words import _
 ROUNDS = 3
 """Plans made in one run, at most: what was written is read again and must plan nothing."""
 OVERRUN = timedelta(minutes=15)
+SILENT_WRITES = 3
+"""Unanswered writes in a row after which a run writes no more."""
 REQUESTS_PER_MINUTE = 480
 _COST = {"create": 3, "link": 2, "update": 2, "add": 2, "remove": 2, "archive": 2, "restore": 2, "withdraw": 2}
 
@@ -204,6 +206,7 @@ class Run:
             our_type=self.connection.api_type,
             decisions=memory.pairs,
             country=config.country,
+            sealed=frozenset(id for ids in memory.sealed.values() for id in ids),
         )
         made = plan(
             Inputs(
@@ -307,7 +310,12 @@ class Run:
     async def _apply(self, todo: list[Change]) -> bool:
         """Write in order until done, stopped or out of time; whether anything was written."""
         wrote = False
+        silent = 0
         for number, change in enumerate(todo):
+            if silent >= SILENT_WRITES:
+                self.messages.append(_("Edusign no longer answers: the rest is the next run's first work"))
+                self.state = "incomplete"
+                break
             if not self._may_write(change):
                 continue
             self._progress(_("writing"), number, len(todo))
@@ -319,6 +327,7 @@ class Run:
                 break
             self.outcomes[change.id] = outcome
             wrote = wrote or outcome.state in ("written", "nothing", "unknown")
+            silent = silent + 1 if outcome.state == "unknown" else 0
             await self._note_outcome(outcome)
             if self.cancelled.is_set():
                 self.state = "cancelled"
@@ -498,8 +507,15 @@ class Run:
         settle((erp_id, "skipped") for k, erp_id in self.first.missing if k == kind)
         seen = self.first.seen.get(kind, ())
         ended = self._inactive(kind)
-        words = Counter(fate.get(i) or ("skipped" if i in ended else "unchanged") for i in seen)
+        idle = self._idle_word(kind)
+        words = Counter(fate.get(i) or ("skipped" if i in ended else idle) for i in seen)
         return Tally(seen=len(seen), **words)
+
+    def _idle_word(self, kind: Kind) -> str:
+        """What became of records nothing is said of: unchanged, unless their kind could not be compared."""
+        observed = self.observed
+        compared = observed is not None and kind in observed.complete_edusign
+        return "unchanged" if compared else "skipped"
 
     def _inactive(self, kind: Kind) -> frozenset[str]:
         if self.observed is None:

@@ -51,7 +51,7 @@ class Bites:
 
     def _earlier(self, key: tuple[Kind, str], at: datetime, people: int) -> None:
         known = self._next.get(key)
-        if known is None or at < known[0]:
+        if known is None or (at, -people) < (known[0], -known[1]):
             self._next[key] = (at, people)
 
     def of(self, kind: Kind, id: str) -> tuple[datetime | None, int]:

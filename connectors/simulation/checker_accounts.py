@@ -243,11 +243,11 @@ def _stands(raw: Mapping[str, Any], values: Mapping[str, Any], edit: Mapping[str
     if field in ("day", "start", "end"):
         return bool(raw["local"][field] == after)
     if field == "staff":
-        return list(raw["staff_identities"]) == after
+        return bool(list(raw["staff_identities"]) == after)
     if field == "learners":
-        return list(raw["learner_identities"]) == after
+        return bool(list(raw["learner_identities"]) == after)
     if field == "rooms":
-        return list(raw["codesSalle"]) == after
+        return bool(list(raw["codesSalle"]) == after)
     if field in ("group", "portal_email"):
         return bool(raw[field] == after)
     if field == "subject":

@@ -52,7 +52,8 @@ class Agreement:
         self.by_identity: dict[tuple[Kind, str], list[PlatformRecord]] = {}
         for one in self.live:
             self.by_identity.setdefault((one.kind, one.identity), []).append(one)
-        self.absent_learners = self._rejected_learners() | self._refused_learners()
+        self.absent_by_refusal = self._refused_learners()
+        self.absent_learners = self._rejected_learners() | self.absent_by_refusal
         self.expected: dict[Kind, dict[str, ErpRecord]] = {
             "learner": {
                 identity: one
@@ -232,8 +233,8 @@ class Agreement:
             return False
         last = chosen[-1]
         if last["choice"] == "edusign":
-            return typed[-1:] in ([], [there])
-        return last["choice"] == "value" and canonical(name, last["value"]) == there
+            return not typed or bool(typed[-1] == there)
+        return bool(last["choice"] == "value" and canonical(name, last["value"]) == there)
 
     def _settled_for_erp(self, record: ErpRecord, name: str) -> bool:
         choices = [

@@ -332,6 +332,8 @@ def event_line(view: EventView, look: Look) -> str:
 
 def findings(views: Sequence[FindingView], look: Look) -> str:
     """A row per line of `check`."""
+    if not views:
+        return _("Nothing to check: no connection is configured.") + "\n"
     columns = (
         Column(_("result")),
         Column(_("connection"), least=10, most=24),

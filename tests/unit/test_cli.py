@@ -235,11 +235,10 @@ def test_without_an_engine_status_and_events_read_the_files(
 ) -> None:
     place = ["--config", str(tmp_path / "rollcall.toml"), "--folder", str(tmp_path)]
     for words, command in (
-        (["status", "--json"], ["offline", "status", *place, "--json"]),
-        (["events", "dupont", "-test"], ["offline", "events", *place, "--", "dupont -test"]),
-        (["check"], ["config", "check", *place[:2]]),
-        (["config", "show"], ["config", "show", *place[:2]]),
-        (["config", "init"], ["config", "init", *place[:2]]),
+        (["status", "--json"], ["offline", *place, "--json", "status"]),
+        (["events", "a", "-b"], ["offline", *place, "--limit", "200", "events", "--", "a -b"]),
+        (["config", "show", "--json"], ["config", "show", *place, "--json"]),
+        (["config", "init"], ["config", "init", *place]),
         (["engine", "start", "--foreground"], ["serve", *place]),
     ):
         with pytest.raises(SystemExit):
@@ -247,7 +246,21 @@ def test_without_an_engine_status_and_events_read_the_files(
         assert became.pop() == ["engine", *command]
         said = capsys.readouterr()
         assert said.out == ""
-        assert ("No engine is running" in said.err) == (words[0] != "engine" and words != ["config", "init"])
+        assert ("No engine is running" in said.err) == (
+            words not in (["engine", "start", "--foreground"], ["config", "init"])
+        )
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [(0, 4), (2, 2)])
+def test_without_an_engine_check_looks_at_the_configuration_alone(
+    code: int, exit_code: int, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    script = f"import sys; print(sys.argv[1:]); sys.exit({code})"
+    monkeypatch.setattr(
+        processes, "module_command", lambda module, words: [sys.executable, "-c", script, module, *words]
+    )
+    assert cli.main(["check"]) == exit_code
+    assert "only the configuration" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

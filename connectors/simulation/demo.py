@@ -1,0 +1,371 @@
+"""Plays a simulated school: simulators, engine, editing people and operator in one process on virtual time.
+
+Nothing here waits for real time and no socket is opened; the same arguments give the same report, byte for
+byte. This module alone of the connectors knows the engine's composition root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from connectors.edusign import EdusignSettings
+from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
+from connectors.simulation.checker import Story, judge, minimum_requests
+from connectors.simulation.checker_raw import exact, world
+from connectors.simulation.operator import EVERY, Operator
+from connectors.simulation.people import Editor, script
+from connectors.simulation.report import table
+from connectors.simulation.school import SMALLEST, School
+from connectors.ypareo import YpareoSettings
+from connectors.ypareo.simulator import YpareoSimulator, YpareoSwitches
+from engine.clock import VirtualClock, VirtualLoop
+from engine.compose import compose
+from engine.config_models import Config, ConnectionConfig, EngineConfig
+from engine.live import Engine
+from engine.service.access import InProcess
+from engine.service.routes import application
+from engine.windows import Occurrence, default_windows, occurrences
+from engine.words import _
+
+ZONE = "Europe/Paris"
+FIRST_DAY = date(2026, 9, 14)
+"""A Monday."""
+WAKE = time(6, 0)
+HORIZON_DAYS = 7
+REMOVALS_AFTER = timedelta(days=1)
+ERPS = ("ypareo",)
+
+_KEYS = {"env:EDUSIGN_KEY": EdusignSwitches().api_key, "env:YPAREO_TOKEN": YpareoSwitches().token}
+_TOLD_KINDS = ("notice", "conflict", "task", "rejection")
+_PAGE = 10_000
+
+
+@dataclass
+class Scene:
+    """One connection of the demo: its school, both simulators, and the people around them."""
+
+    name: str
+    school: School
+    erp: YpareoSimulator
+    edusign: EdusignSimulator
+    editor: Editor
+    operator: Operator
+    windows: tuple[Occurrence, ...]
+    edits: tuple[Any, ...] = field(default=())
+
+    @property
+    def our_type(self) -> str:
+        return f"rollcall-{self.name}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play, print the report; 0 when the end is good, 1 when it is not, 2 on wrong usage."""
+    given = _parser().parse_args(argv)
+    erps = ERPS if given.erp == "all" else tuple(dict.fromkeys(given.erp.split(",")))
+    if strange := [name for name in erps if name not in ERPS]:
+        print(_("unknown ERP {name}; there are: {known}").format(name=strange[0], known=", ".join(ERPS)),
+              file=sys.stderr)  # fmt: skip
+        return 2
+    if given.learners < SMALLEST or given.days < 1:
+        print(_("a school has at least {least} learners, a demo at least one day").format(least=SMALLEST),
+              file=sys.stderr)  # fmt: skip
+        return 2
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="rollcall-demo-"))
+    try:
+        report = play(
+            seed=given.seed,
+            learners=given.learners,
+            days=given.days,
+            erps=erps,
+            folder=folder,
+            progress=_progress if sys.stderr.isatty() else None,
+        )
+    finally:
+        if given.folder is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(json.dumps(report, ensure_ascii=False, sort_keys=True) if given.json else table(report))
+    return 0 if all(good(one["end"]) for one in report["connections"]) else 1
+
+
+def good(end: Mapping[str, Any]) -> bool:
+    """Whether an end is as it should be: in agreement, accounted for, nothing twice, lost or waiting."""
+    return bool(
+        end["in_sync"]
+        and end["accounting_balanced"]
+        and not (end["doubles"] or end["lost"] or end["held"])
+        and end["holds_by_cause"] == end["expected_holds_by_cause"]
+    )
+
+
+def play(
+    *,
+    seed: int,
+    learners: int,
+    days: int,
+    erps: Sequence[str] = ERPS,
+    folder: Path,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Play `days` days of windows from the first day on; the report. `folder` takes state and log."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(_play(seed, learners, days, tuple(erps), folder, progress))
+
+
+async def _play(
+    seed: int,
+    learners: int,
+    days: int,
+    erps: tuple[str, ...],
+    folder: Path,
+    progress: Callable[[str], None] | None,
+) -> dict[str, Any]:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    clock = VirtualClock(datetime.combine(FIRST_DAY, WAKE, ZoneInfo(ZONE)).astimezone(UTC), loop)
+    clients: dict[str, httpx.AsyncClient] = {}
+    simulators = {name: _simulators(seed, learners, clock) for name in erps}
+    config = _config(erps, folder)
+    engine = compose(
+        config,
+        clock,
+        lambda name, system: httpx.ASGITransport(
+            simulators[name][1].app if system == "erp" else simulators[name][2].app
+        ),
+        secret=_KEYS.__getitem__,
+    )
+    api = httpx.AsyncClient(
+        transport=httpx.ASGITransport(application(engine, InProcess("operator"))),
+        base_url="http://engine",
+    )
+    clients["engine"] = api
+    scenes = [_scene(name, simulators[name], api, seed, days, config.connections[name]) for name in erps]
+    end = max(one.ends for scene in scenes for one in scene.windows)
+    await engine.start()
+    try:
+        people = [asyncio.ensure_future(_edit(scene, clock)) for scene in scenes]
+        operators = [asyncio.ensure_future(_operate(scene, clock)) for scene in scenes]
+        teller = asyncio.ensure_future(_tell(clock, end, progress)) if progress else None
+        await clock.sleep_until(end)
+        await _quiet(engine)
+        for task in (*people, *operators, *([teller] if teller else [])):
+            if task.done():
+                task.result()
+            task.cancel()
+        reports = [await _report(scene, engine, api) for scene in scenes]
+    finally:
+        await engine.stop()
+        await api.aclose()
+    return {"seed": seed, "erp": ",".join(erps), "learners": learners, "days": days, "connections": reports}
+
+
+def _simulators(
+    seed: int, learners: int, clock: VirtualClock
+) -> tuple[School, YpareoSimulator, EdusignSimulator]:
+    school = School.seeded(seed, learners=learners, start=FIRST_DAY, zone=ZONE)
+    return school, YpareoSimulator(school, clock), EdusignSimulator(seed, clock, None, school.handmade)
+
+
+def _config(erps: Sequence[str], folder: Path) -> Config:
+    connections = {
+        name: ConnectionConfig(
+            name=name,
+            erp=name,
+            zone=ZONE,
+            horizon_days=HORIZON_DAYS,
+            removals_after=REMOVALS_AFTER,
+            windows=default_windows(ZONE),
+            # Loopback addresses make the connection no real one; nothing listens there.
+            edusign=EdusignSettings(key="env:EDUSIGN_KEY", url="http://127.0.0.1:1", accept_unverified=True),
+            settings=YpareoSettings(token="env:YPAREO_TOKEN", url="http://127.0.0.1:2"),
+        )
+        for name in erps
+    }
+    return Config(engine=EngineConfig(folder=folder.resolve()), connections=connections)
+
+
+def _scene(
+    name: str,
+    simulators: tuple[School, YpareoSimulator, EdusignSimulator],
+    api: httpx.AsyncClient,
+    seed: int,
+    days: int,
+    config: ConnectionConfig,
+) -> Scene:
+    school, erp, edusign = simulators
+    last = FIRST_DAY + timedelta(days=days - 1)
+    windows = sorted(
+        (one for window in config.windows for one in occurrences(window, name, FIRST_DAY, last)),
+        key=lambda one: one.starts,
+    )
+
+    async def dumps() -> tuple[dict[str, Any], dict[str, Any]]:
+        return erp.dump(), edusign.dump()
+
+    operator = Operator(
+        api,
+        name,
+        dumps,
+        dirt=tuple(asdict(one) for one in school.dirt),
+        seed=seed,
+        our_type=f"rollcall-{name}",
+        horizon_days=HORIZON_DAYS,
+    )
+    # People work around the moments when runs really begin: each window's start and this connection's delay.
+    begins = sorted({one.starts.astimezone(ZoneInfo(ZONE)).time() for one in windows})
+    dates = [FIRST_DAY + timedelta(days=n) for n in range(days)]
+    return Scene(
+        name=name,
+        school=school,
+        erp=erp,
+        edusign=edusign,
+        editor=Editor(erp, edusign, f"rollcall-{name}"),
+        operator=operator,
+        windows=tuple(windows),
+        edits=script(school, random.Random(f"people:{seed}"), dates, begins),
+    )
+
+
+async def _edit(scene: Scene, clock: VirtualClock) -> None:
+    """People do what the script says, when it says."""
+    for edit in scene.edits:
+        await clock.sleep_until(edit.at)
+        scene.editor.apply(edit)
+
+
+async def _operate(scene: Scene, clock: VirtualClock) -> None:
+    """The operator looks every few minutes while a window is open."""
+    for window in scene.windows:
+        await clock.sleep_until(window.starts + EVERY)
+        while clock.now() < window.ends:
+            await scene.operator.look()
+            await asyncio.sleep(EVERY.total_seconds())
+
+
+async def _tell(clock: VirtualClock, end: datetime, progress: Callable[[str], None]) -> None:
+    zone = ZoneInfo(ZONE)
+    while clock.now() < end:
+        progress(f"{clock.now().astimezone(zone):%a %d %b %H:%M}")
+        await asyncio.sleep(600)
+
+
+async def _quiet(engine: Engine) -> None:
+    """Wait until no run is under way."""
+    while True:
+        status = await engine.status()
+        if all(one.running is None for one in status.connections):
+            return
+        await asyncio.sleep(10)
+
+
+# The report
+
+
+async def _report(scene: Scene, engine: Engine, api: httpx.AsyncClient) -> dict[str, Any]:
+    erp_dump, edusign_dump = scene.erp.dump(), scene.edusign.dump()
+    runs = list(reversed(await _get(api, "/v1/runs", connection=scene.name, limit=1000)))
+    items = await _get(api, "/v1/items", connection=scene.name)
+    closed = await _get(api, "/v1/items", connection=scene.name, closed=True)
+    story = Story(
+        erp=erp_dump,
+        edusign=edusign_dump,
+        our_type=scene.our_type,
+        horizon_days=HORIZON_DAYS,
+        removals_after=REMOVALS_AFTER,
+        intents=tuple(await engine.store.transact(lambda tx: tx.intents(scene.name))),
+        items=(*items, *closed),
+        events=tuple(await _told(api, scene.name)),
+        runs=tuple(runs),
+        decisions=tuple(scene.operator.decisions),
+        dirt=tuple(asdict(one) for one in scene.school.dirt),
+    )
+    end = judge(story)
+    held = sum(len(item["changes"]) for item in items if item["type"] == "hold")
+    held += sum(1 for item in items if item["type"] == "duplicate")
+    return {
+        "name": scene.name,
+        "erp": scene.name,
+        "runs": [_run(run, erp_dump, edusign_dump) for run in runs],
+        "edits": {"done": len(scene.editor.done), "skipped": len(scene.editor.skipped)},
+        "end": {
+            **asdict(end),
+            "held": held,
+            "holds_by_cause": scene.operator.counts(),
+            "expected_holds_by_cause": scene.operator.expected_counts(world(erp_dump, edusign_dump)),
+        },
+    }
+
+
+def _run(run: Mapping[str, Any], erp_dump: dict[str, Any], edusign_dump: dict[str, Any]) -> dict[str, Any]:
+    told = ("flow", "occurrence", "state", "observed", "changes", "rejected", "held", "conflicts", "skipped")
+    return {
+        **{name: run[name] for name in told},
+        "trigger": run["trigger"],
+        "requests": run["requests"],
+        "minimum_requests": minimum_requests(
+            erp_dump,
+            edusign_dump,
+            started=exact(run["started"]),
+            ended=exact(run["ended"]),
+            horizon_days=HORIZON_DAYS,
+        ),
+    }
+
+
+async def _told(api: httpx.AsyncClient, connection: str) -> list[dict[str, Any]]:
+    """Every event that tells people of an edit."""
+    found: list[dict[str, Any]] = []
+    for kind in _TOLD_KINDS:
+        after: int | None = 0
+        while after is not None:
+            query: dict[str, str | int] = {
+                "query": f"kind:{kind} connection:{connection}",
+                "after": after,
+                "limit": _PAGE,
+            }
+            answer = await api.get("/v1/events", params=query)
+            answer.raise_for_status()
+            page = answer.json()
+            found += page["events"]
+            after = page["next"] if page["more"] else None
+    return found
+
+
+async def _get(api: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
+    answer = await api.get(path, params=query)
+    answer.raise_for_status()
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+# The command line
+
+
+def _progress(line: str) -> None:
+    sys.stderr.write(f"\r\x1b[2K{line}")
+    sys.stderr.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rollcall demo", description=_("play a simulated school"))
+    parser.add_argument("--headless", action="store_true", help=_("without the console"))
+    parser.add_argument("--json", action="store_true", help=_("the report as one JSON object"))
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--erp", default="ypareo", help=_("names of ERPs separated by commas, or all"))
+    parser.add_argument("--learners", type=int, default=200)
+    parser.add_argument("--days", type=int, default=2, help=_("days of windows to play"))
+    parser.add_argument("--folder", type=Path, default=None, help=_("keep state and log there"))
+    return parser

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import signal
 import sys
@@ -18,7 +17,7 @@ from engine.config import Config, ConfigError, default_path, load, masked, templ
 from engine.events.grammar import GrammarError, parse
 from engine.events.log import EventLog
 from engine.events.search import LogError
-from engine.printable import printable
+from engine.printable import printable, printable_json
 from engine.secrets import SecretError
 from engine.service.access import Access
 from engine.service.models import EventPage, EventView
@@ -85,7 +84,9 @@ async def _run(config: Config) -> None:
     roles: dict[Any, tuple[str, ...]] = config.roles.model_dump()
     try:
         await engine.start()
-        await server.serve(application(engine, Access(roles)), config.engine.socket)
+        await server.serve(
+            application(engine, Access(roles)), config.engine.socket, config.engine.group or None
+        )
     finally:
         await engine.stop()
 
@@ -108,7 +109,7 @@ def _offline(given: argparse.Namespace) -> int:
         for name in config.connections
     }
     if given.json:
-        print(json.dumps({"offline": True, "connections": found}, ensure_ascii=False))
+        print(printable_json({"offline": True, "connections": found}))
         return DONE
     for name, one in found.items():
         counts = ", ".join(f"{n} {word}" for word, n in sorted(one["open"].items())) or _("nothing open")
@@ -132,7 +133,7 @@ def _offline_events(config: Config, given: argparse.Namespace) -> int:
         page = log.page(query, limit=given.limit)
     views = tuple(EventView.model_validate(row.model_dump()) for row in page.rows)
     if given.json:
-        print(EventPage(events=views, more=page.more).model_dump_json())
+        print(printable_json(EventPage(events=views, more=page.more).model_dump(mode="json")))
         return DONE
     for view in reversed(views):
         print(f"{view.ts:%Y-%m-%d %H:%M:%S} {view.level:6} {view.connection} {printable(view.message)}")
@@ -154,7 +155,7 @@ def _config(given: argparse.Namespace) -> int:
             _("{path}: {count} connections, no mistake found").format(path=path, count=len(config.connections))
         )
     else:
-        print(json.dumps(masked(config), indent=None if given.json else 2, ensure_ascii=False, default=str))
+        print(printable_json(masked(config), indent=None if given.json else 2))
     return DONE
 
 

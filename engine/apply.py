@@ -32,7 +32,7 @@ from engine.words import _
 
 LEASE_TTL = timedelta(minutes=5)
 
-State = Literal["written", "nothing", "dropped", "refused", "held", "unknown", "waits"]
+State = Literal["written", "nothing", "dropped", "refused", "failed", "held", "unknown", "waits"]
 
 SYSTEMIC = frozenset(
     {
@@ -49,7 +49,8 @@ SYSTEMIC = frozenset(
 @dataclass(frozen=True)
 class Outcome:
     """What became of one change. "nothing": it was so already; "dropped": the record changed meanwhile and is
-    planned anew; "unknown": no answer, its intent stays open until looked up."""
+    planned anew; "refused": Edusign, or a rule, says no to this very change; "failed": the call did not get
+    through and surely did nothing; "unknown": no answer, its intent stays open until looked up."""
 
     state: State
     change: Change
@@ -175,7 +176,8 @@ class Writer:
         """A record is there already: ours is bound, an archived one restored, another person's is left."""
         ours = known.api_type == self.our_type and api_key(known.api_id) == change.erp_id
         holder = self.links.of_edusign(change.kind, known.id)
-        if holder is not None and holder.erp_id != change.erp_id:
+        elsewhere = known.archived and known.api_type not in ("", self.our_type)
+        if elsewhere or (holder is not None and holder.erp_id != change.erp_id):
             return await self._close(intent, change, "refused", note=known.id, code="email_of_another")
         agree = name_tokens(known.record) == name_tokens(self._record(change, ready))
         if known.archived and not agree and change.id not in self.approved:
@@ -186,6 +188,7 @@ class Writer:
             return await self._close(intent, change, "refused", note=known.id, code="restore_off")
         restored = change.model_copy(update={"verb": "restore", "edusign_id": known.id})
         record = self._record(change, ready).model_copy(update={"id": known.id})
+        ready = self._beside_what_is_there(known, ready)
         differing = self._differing(known, ready)
         sent = {name: ready[name] for name in differing}
         await self.store.transact(lambda tx: tx.amend_intent(intent, restored, jsonable(sent)))
@@ -199,6 +202,18 @@ class Writer:
     def _can_restore(self, kind: Kind) -> bool:
         """A write without evidence ships switched off (R14: speakers)."""
         return not any(c.name == f"restore {kind}s" and not c.on for c in self.platform.capabilities)
+
+    def _beside_what_is_there(self, known: Seen, ready: Mapping[str, Value]) -> dict[str, Value]:
+        """What may be made of a record that was there already: who a person put in a group stays (R06), a
+        sheet's people come by the attendance routes, a protected sheet keeps its fields (R18)."""
+        values = dict(ready)
+        for name in known.record.rosters:
+            there = _ids(known.record.value(name))
+            values[name] = _ids(ready[name]) & there if known.kind == "sheet" else _ids(ready[name]) | there
+        if isinstance(known.record, Sheet) and self._protected(known, known.record):
+            differing = self._differing(known, values)
+            values = {name: value for name, value in values.items() if name not in differing}
+        return values
 
     def _differing(self, known: Seen, ready: Mapping[str, Value]) -> frozenset[str]:
         return frozenset(
@@ -397,11 +412,13 @@ class Writer:
 
     async def _failed(self, intent: int, change: Change, fault: Fault) -> Outcome:
         if fault.committed == "no":
-            state = "refused" if fault.code is FaultCode.refused else "never_arrived"
-            await self.store.transact(lambda tx: tx.close_intent(intent, state, note=str(fault)))
+            refused = fault.code is FaultCode.refused
+            closed = "refused" if refused else "never_arrived"
+            await self.store.transact(lambda tx: tx.close_intent(intent, closed, note=str(fault)))
             if fault.code in SYSTEMIC:
                 raise Halt(fault)
-            return Outcome("refused", change, change.edusign_id, note=fault.came, fault=fault, code=fault.code)
+            state: State = "refused" if refused else "failed"
+            return Outcome(state, change, change.edusign_id, note=fault.came, fault=fault, code=fault.code)
         return Outcome("unknown", change, change.edusign_id, note=fault.came, fault=fault, code=fault.code)
 
     async def _seal(self, change: Change) -> Outcome:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from engine.changes import REMOVALS, Change, Hold, Plan
 from engine.config_models import DEFAULT_LIMITS, Limit
-from engine.links import Links
-from engine.records import KINDS, Kind
+from engine.links import Link, Links
+from engine.records import KINDS, Kind, revived
 from engine.urgency import dependencies
 from engine.words import _
 
@@ -21,8 +21,8 @@ NEAR = timedelta(hours=24)
 class Brakes:
     """What decides which changes wait.
 
-    `compare_only`: the kinds whose first contact nobody approved yet (R43). `removals_from`: until then
-    archives and withdrawals are deferred. `changed_options`: the options changed since the last plan nobody
+    `compare_only`: the kinds whose first contact nobody approved yet (R43). As long as there are any, and then
+    until `removals_from`, archives and withdrawals are deferred. `changed_options`: the options changed since the last plan nobody
     approved (R31), "" when none. `approved` and `refused`: change ids a person decided on.
     """
 
@@ -41,6 +41,7 @@ def brake(plan: Plan, links: Links, brakes: Brakes) -> Plan:
     causes = _causes(plan, links, brakes)
     marked = [_marked(change, causes, brakes) for change in plan.changes]
     marked = _without_unmade(marked, links)
+    marked = _off_their_sheets_first(marked)
     return plan.model_copy(update={"changes": tuple(marked), "holds": tuple(_holds(marked))})
 
 
@@ -49,7 +50,8 @@ def _marked(change: Change, causes: Mapping[str, str], brakes: Brakes) -> Change
         return change.model_copy(update={"skip": "refused"})
     if brakes.skewed and change.kind == "sheet":
         return change.model_copy(update={"skip": "clock_skew"})
-    if change.verb in REMOVALS and brakes.removals_from and brakes.now < brakes.removals_from:
+    early = brakes.removals_from is not None and brakes.now < brakes.removals_from
+    if change.verb in REMOVALS and (brakes.compare_only or early):
         return change.model_copy(update={"skip": "deferred"})
     if change.id in causes and change.id not in brakes.approved:
         return change.model_copy(update={"hold": causes[change.id]})
@@ -59,11 +61,19 @@ def _marked(change: Change, causes: Mapping[str, str], brakes: Brakes) -> Change
 def _causes(plan: Plan, links: Links, brakes: Brakes) -> dict[str, str]:
     """The cause that holds each change, the most telling one first."""
     found: dict[str, str] = {}
+    leaving = {
+        c.erp_id for c in plan.changes
+        if c.verb == "archive" and c.kind == "learner" and _within(c.bites_at, brakes.now)
+    }  # fmt: skip
     tests: tuple[tuple[str, Callable[[Change], bool]], ...] = (
         ("compare_only", lambda c: c.kind in brakes.compare_only and not _only_ours(c)),
         ("options", lambda c: bool(brakes.changed_options) and not _only_ours(c)),
         ("sealed", lambda c: c.verb == "create" and c.rule == "R19"),
-        ("soon", lambda c: c.verb in REMOVALS and _within(c.bites_at, brakes.now)),
+        (
+            "soon",
+            lambda c: _within(c.bites_at, brakes.now)
+            and (c.verb in REMOVALS or (c.verb == "remove" and c.token in leaving)),
+        ),
     )
     for change in plan.changes:
         for cause, test in tests:
@@ -87,7 +97,8 @@ def _within(at: datetime | None, now: datetime) -> bool:
 
 
 def _over_limits(changes: Iterable[Change], links: Links, brakes: Brakes) -> Iterable[tuple[str, list[Change]]]:
-    totals = {kind: sum(1 for _link in links.of_kind(kind)) for kind in KINDS}
+    linked = {link.kind for link in links}
+    totals = {kind: sum(1 for link in links.of_kind(kind) if _ahead(link, brakes.now)) for kind in KINDS}
     by_verb: dict[tuple[str, Kind], list[Change]] = defaultdict(list)
     by_group: dict[tuple[str, str], list[Change]] = defaultdict(list)
     for change in changes:
@@ -99,9 +110,9 @@ def _over_limits(changes: Iterable[Change], links: Links, brakes: Brakes) -> Ite
                 by_group[change.verb, group].append(change)
     for (verb, kind), same in sorted(by_verb.items()):
         limit = brakes.limits.get(f"{verb} {kind}")
-        if limit and totals[kind] and _exceeds(len({c.key for c in same}), totals[kind], limit):
+        if limit and kind in linked and _exceeds(len({c.key for c in same}), totals[kind], limit):
             yield f"limit {verb} {kind}", same
-    sheets_of = _sheets_per_group(links)
+    sheets_of = _sheets_per_group(links, brakes.now)
     limit = brakes.limits.get("any of one group")
     for (verb, group), same in sorted(by_group.items()):
         if limit and _exceeds(len({c.key for c in same}), sheets_of.get(group, 0), limit):
@@ -112,12 +123,50 @@ def _exceeds(count: int, total: int, limit: Limit) -> bool:
     return count > limit.count and count > limit.share * total
 
 
-def _sheets_per_group(links: Links) -> dict[str, int]:
+def _ahead(link: Link, now: datetime) -> bool:
+    """Whether a record counts for a share: of the sheets only those still to come (R15: of the horizon)."""
+    start = revived("sheet", "start", link.base.get("start")) if link.kind == "sheet" else None
+    return not isinstance(start, datetime) or start >= now
+
+
+def _sheets_per_group(links: Links, now: datetime) -> dict[str, int]:
     counts: dict[str, int] = defaultdict(int)
     for link in links.of_kind("sheet"):
-        for group in link.base.get("groups") or ():
+        for group in link.base.get("groups") or () if _ahead(link, now) else ():
             counts[group] += 1
     return counts
+
+
+def _off_their_sheets_first(changes: list[Change]) -> list[Change]:
+    """Nobody is archived before they are off their sheets (R14).
+
+    Whose archive is held because a session is near stays in the groups too: Edusign may carry a membership
+    that ends to the group's sheets.
+    """
+    on_sheets = {c.token for c in changes if c.verb == "remove" and (c.hold or c.skip)}
+    staying = {c.erp_id for c in changes if c.verb == "archive" and c.kind == "learner" and c.hold == "soon"}
+    done = []
+    for change in changes:
+        if change.hold or change.skip:
+            done.append(change)
+        elif change.verb == "archive" and change.kind == "learner" and change.erp_id in on_sheets:
+            done.append(change.model_copy(update={"skip": "waits"}))
+        elif change.verb == "update" and change.kind == "group" and "members" in change.after:
+            done.append(_keeping(change, staying))
+        else:
+            done.append(change)
+    return done
+
+
+def _keeping(change: Change, staying: set[str]) -> Change:
+    kept = (change.before["members"] - change.after["members"]) & staying
+    if not kept:
+        return change
+    after = {**change.after, "members": change.after["members"] | kept}
+    if after == change.before:
+        return change.model_copy(update={"skip": "waits"})
+    agreed = {**change.base_after, "members": frozenset(change.base_after["members"]) | kept}
+    return change.model_copy(update={"after": after, "base_after": agreed})
 
 
 def _without_unmade(changes: list[Change], links: Links) -> list[Change]:

@@ -236,6 +236,8 @@ _TEMPLATE_TOP = """\
 #[engine]
 # Where state, log and socket live.
 #folder = "/var/lib/rollcall"
+# The Unix group that may reach the engine's socket; what its members may do, the roles say.
+#group = "rollcall"
 
 # Unix groups, by role.
 #[roles]

@@ -134,9 +134,11 @@ _Words: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_group_names)]
 
 
 class EngineConfig(Frozen):
-    """`folder` holds state, log and socket: an absolute path, `~` allowed."""
+    """`folder` holds state, log and socket: an absolute path, `~` allowed. `group`: the Unix group that may
+    reach the socket ("" for the engine's own); what its members may do, the roles say."""
 
     folder: Annotated[Path, AfterValidator(_absolute)] = Field(default_factory=default_folder)
+    group: str = ""
 
     @property
     def socket(self) -> Path:

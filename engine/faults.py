@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from engine.ports import Fault, FaultCode
+from engine.ports import Fault, FaultCode, System
 from engine.printable import printable
+from engine.windows import in_maintenance
 from engine.words import _
 
 CAME_LIMIT = 60
+
+_OF_MAINTENANCE: frozenset[str] = frozenset(
+    {
+        FaultCode.server_error,
+        FaultCode.bad_gateway,
+        FaultCode.not_json,
+        FaultCode.truncated,
+        FaultCode.timed_out,
+        FaultCode.outcome_unknown,
+        FaultCode.unreachable,
+    }
+)
+"""What a server under maintenance does; a refused key is a refused key on Saturdays too."""
 
 
 def came(text: object) -> str:
@@ -25,9 +39,19 @@ def fault_line(fault: Fault, connection: str, next_try: datetime | None = None) 
         seen = "?" if fault.pages_seen is None else str(fault.pages_seen)
         parts.append(_("pages read {read} of {seen}").format(read=fault.pages_read, seen=seen))
     parts.append(_safe(fault))
-    if next_try is not None:
-        parts.append(_("next try {at:%Y-%m-%d %H:%M} UTC").format(at=next_try))
-    return "; ".join(parts)
+    return with_next_try("; ".join(parts), next_try)
+
+
+def with_next_try(line: str, next_try: datetime | None) -> str:
+    """A fault's line with when it is tried again (UTC), for lines made where that was not known."""
+    if next_try is None:
+        return line
+    return line + "; " + _("next try {at:%Y-%m-%d %H:%M} UTC").format(at=next_try)
+
+
+def of_maintenance(code: str, system: System, at: datetime) -> bool:
+    """Whether a fault at `at` is expected: Edusign's own Saturday maintenance (R35)."""
+    return system == "edusign" and code in _OF_MAINTENANCE and in_maintenance(at)
 
 
 def _safe(fault: Fault) -> str:

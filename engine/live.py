@@ -236,7 +236,7 @@ class Engine:
         run = await self._launch(connection, flow=request.flow, trigger="plan", actor=actor, dry=True)
         ended = await self.wait_run(run.id)
         if ended.state == "failed":
-            raise Refusal("failed", ended.message)
+            raise Refusal("failed", "; ".join(part for part in (ended.message, *ended.faults) if part))
         return await self.last_plan(connection.name)
 
     async def last_plan(self, connection: str) -> PlanView:
@@ -474,6 +474,7 @@ class Engine:
             trigger=trigger,
             actor=actor,
             deadline=deadline,
+            next_try=self._next_start(connection, flow),
             **limits,
         )
 
@@ -572,6 +573,12 @@ class Engine:
             if o.starts <= now
         ]
         return max(begun, key=lambda o: o.starts, default=None)
+
+    def _next_start(self, connection: Connection, flow: str) -> datetime | None:
+        """When this flow is tried again by itself."""
+        windows = [w for w in connection.config.windows if w.flow == flow]
+        coming = next_occurrences(windows, connection.name, self.clock.now(), 1)
+        return coming[0].starts if coming else None
 
     def _approval_ends(self, connection: Connection) -> datetime | None:
         """An approval lasts to the end of the open occurrence, else of the flow's next (R30)."""

@@ -7,9 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from engine.faults import came, fault_line
 from engine.links import Link, Links, in_tokens
 from engine.plan import Presence, local_date, missing, unlisted
-from engine.ports import AttendancePlatform, Erp, Fault, Listing, Progress, School, Scope
+from engine.ports import (
+    AttendancePlatform,
+    Erp,
+    Fault,
+    FaultCode,
+    Listing,
+    Progress,
+    School,
+    Scope,
+    System,
+)
 from engine.records import KINDS, RECORDS, Entry, Kind, Seen, Sheet
 from engine.words import _
 
@@ -20,6 +31,16 @@ CONFIRMED = 40
 MANY = 5
 """An empty answer where at least so many were linked is no answer."""
 SKEW_LIMIT = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a listing can't be trusted: its FaultCode (or "emptied") and one line for a person."""
+
+    code: str
+    line: str
+    system: System
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -35,7 +56,7 @@ class Observed:
     complete_erp: frozenset[Kind]
     complete_edusign: frozenset[Kind]
     skew: timedelta
-    faults: tuple[str, ...] = ()
+    faults: tuple[Trouble, ...] = ()
     sightings: Mapping[tuple[Kind, str], Presence] = field(default_factory=dict)
     lookups: Mapping[tuple[Kind, str], Seen | None] = field(default_factory=dict)
     pages: Mapping[Kind, int] = field(default_factory=dict)
@@ -64,15 +85,20 @@ async def observe(
     occurrence: str,
     now: datetime,
     progress: Progress | None = None,
+    connection: str = "",
 ) -> Observed:
-    """Read the school, then both sides at once. Raises Fault when Edusign's school can't be read."""
+    """Read the school, then both sides at once. Raises Fault when Edusign's school can't be read.
+
+    `connection` is the name that lines about faults begin with.
+    """
     await erp.begin(scope)
     await platform.begin(scope)
     school = await platform.school()
     edusign, given = await asyncio.gather(_listings(platform, scope, progress), _listings(erp, scope, progress))
-    edusign = {kind: _not_emptied(listing, links, scope, "Edusign") for kind, listing in edusign.items()}
-    given = {kind: _not_emptied(listing, links, scope, "the ERP") for kind, listing in given.items()}
-    faults = [x.fault_line for x in (*edusign.values(), *given.values()) if not x.complete]
+    edusign = {k: _not_emptied(one, links, scope, f"{connection}: Edusign") for k, one in edusign.items()}
+    given = {k: _not_emptied(one, links, scope, _("{name}: the ERP").format(name=connection))
+             for k, one in given.items()}  # fmt: skip
+    faults = [*_troubles("edusign", edusign), *_troubles("erp", given)]
     observed = Observed(
         at=now,
         scope=scope,
@@ -86,7 +112,7 @@ async def observe(
         faults=tuple(faults),
         pages={kind: listing.pages for kind, listing in edusign.items()},
     )
-    observed = await _look_up(observed, platform, links)
+    observed = await _look_up(observed, platform, links, connection)
     return await _confirm(observed, erp, links)
 
 
@@ -101,7 +127,7 @@ async def reread(
         if by_one > observed.pages.get(kind, 1):
             listing = await platform.listing(kind, observed.scope)
             if not listing.complete:
-                return replace(observed, faults=(*observed.faults, listing.fault_line))
+                return replace(observed, faults=(*observed.faults, *_troubles("edusign", {kind: listing})))
             seen[kind] = {s.id: s for s in listing.seen}
         else:
             found = await platform.read_many(kind, tuple(sorted(ids)))
@@ -118,6 +144,12 @@ async def _listings(
     side: Erp | AttendancePlatform, scope: Scope, progress: Progress | None
 ) -> dict[Kind, Listing]:
     return {kind: await side.listing(kind, scope, progress) for kind in KINDS}
+
+
+def _troubles(system: System, listings: Mapping[Kind, Listing]) -> list[Trouble]:
+    return [
+        Trouble(one.fault, one.fault_line, system, kind) for kind, one in listings.items() if not one.complete
+    ]
 
 
 def _complete(listings: Mapping[Kind, Listing]) -> frozenset[Kind]:
@@ -142,7 +174,9 @@ def _linked_in_scope(links: Links, kind: Kind, scope: Scope) -> int:
     return sum(1 for _link in missing(links, nothing, scope, frozenset({kind})))
 
 
-async def _look_up(observed: Observed, platform: AttendancePlatform, links: Links) -> Observed:
+async def _look_up(
+    observed: Observed, platform: AttendancePlatform, links: Links, connection: str
+) -> Observed:
     """Read singly, up to a sample, the linked records Edusign's listing missed.
 
     One that is alive where it should have been listed proves the listing incomplete.
@@ -159,8 +193,8 @@ async def _look_up(observed: Observed, platform: AttendancePlatform, links: Link
         for link in missed[:SAMPLE]:
             try:
                 found = await platform.read(kind, link.edusign_id)
-            except Fault as fault:
-                faults.append(str(fault))
+            except Fault as failed:
+                faults.append(Trouble(failed.code.value, fault_line(failed, connection), "edusign", kind))
                 break
             if found is None or found.archived:
                 lookups[kind, link.edusign_id] = found
@@ -168,11 +202,14 @@ async def _look_up(observed: Observed, platform: AttendancePlatform, links: Link
                 seen[kind][found.id] = found
             else:
                 complete.discard(kind)
-                faults.append(
-                    _("Edusign's list of {kind} lacks {id}, which is there: read again next run").format(
-                        kind=kind, id=link.edusign_id
-                    )
+                fault = Fault(
+                    FaultCode.truncated,
+                    system="edusign",
+                    route=_("list of {kind}").format(kind=kind),
+                    came=came(_("a list without {id}, which is there").format(id=link.edusign_id)),
+                    pages_read=observed.pages.get(kind, 0),
                 )
+                faults.append(Trouble(fault.code.value, fault_line(fault, connection), "edusign", kind))
                 break
     return replace(
         observed, seen=seen, lookups=lookups, complete_edusign=frozenset(complete), faults=tuple(faults)

@@ -266,7 +266,8 @@ class _Planner:
         elif (kind, erp_id) in self.found:
             self._link(self.found[kind, erp_id], entry)
         elif (kind, erp_id) in self.new:
-            self._create(kind, erp_id, entry, "new in the ERP")
+            sealed = kind == "sheet" and erp_id in self.given.sealed
+            self._create(kind, erp_id, entry, "its earlier sheet is sealed" if sealed else "new in the ERP")
 
     def _linked(self, link: Link, entry: Entry) -> None:
         seen = self._seen(link)
@@ -404,7 +405,7 @@ class _Planner:
     def _sheet(self, link: Link, entry: Entry, seen: Seen, merged: _Merged, writes: dict[str, Value]) -> None:
         sheet = seen.record
         assert isinstance(sheet, Sheet)
-        if (seen.locked or seen.signed) and self._moved(link, entry):
+        if (seen.locked or seen.signed) and {"start", "end"} & writes.keys() and self._moved(link, entry):
             self._seal(link, entry, seen, writes)
             return
         if writes and self._protected(seen):
@@ -476,7 +477,7 @@ class _Planner:
         session = entry.record
         assert isinstance(session, Sheet)
         if session.start is not None and session.start > self.given.now:
-            self._create("sheet", link.erp_id, entry, "its session moved", after_seal=True)
+            self._create("sheet", link.erp_id, entry, "its earlier sheet is sealed", after_seal=True)
 
     def _moved(self, link: Link, entry: Entry) -> bool:
         """Whether the ERP moved the session since both sides agreed on its time."""
@@ -519,7 +520,7 @@ class _Planner:
                     )
                 )
                 return
-        number = self.given.sealed.get(erp_id, 0) + (1 if after_seal else 0)
+        number = (self.given.sealed.get(erp_id, 0) if kind == "sheet" else 0) + (1 if after_seal else 0)
         at, people = self.bites.of(kind, erp_id)
         self.changes.append(
             Change(
@@ -528,7 +529,7 @@ class _Planner:
                 erp_id=erp_id,
                 label=record.label,
                 after=values,
-                reason=reason if not number else "its earlier sheet is sealed",
+                reason=reason,
                 rule="R19" if number else "R08",
                 bites_at=at,
                 people=people,

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from engine.apply import LEASE_TTL, SYSTEMIC, Halt, Outcome, Writer
+from engine.apply import LEASE_TTL, Halt, Outcome, Writer
 from engine.brakes import NEAR, Brakes, brake
 from engine.changes import Change, Hold, Plan, Rejection, Tally, jsonable
 from engine.checks import check
 from engine.clock import Clock
 from engine.config_models import DEFAULT_LIMITS, ConnectionConfig
 from engine.events.event import Event, Level
-from engine.faults import fault_line
+from engine.faults import fault_line, of_maintenance, with_next_try
 from engine.items import BY_APPLYING, Wanted, change_view, closer, hold_item, reconcile, rejection_item, wanted
 from engine.links import Link
 from engine.match import match, unexplained
 from engine.memory import Memory, contact_ended, remember, settled_options
-from engine.observe import Observed, observe, reread
+from engine.observe import Observed, Trouble, observe, reread
 from engine.plan import Inputs, local_date, plan
-from engine.ports import AttendancePlatform, Erp, Fault, Scope
+from engine.ports import AttendancePlatform, Erp, Fault, FaultCode, Scope, System
 from engine.records import KINDS, Group, Kind, Seen, Sheet
 from engine.service.models import PlanView, ProgressView, RunState, RunView
 from engine.state.store import Store
@@ -33,9 +33,9 @@ from engine.words import _
 ROUNDS = 3
 """Plans made in one run, at most: what was written is read again and must plan nothing."""
 OVERRUN = timedelta(minutes=15)
-SILENT_WRITES = 3
-"""Unanswered writes in a row after which a run writes no more."""
 REQUESTS_PER_MINUTE = 480
+FAILURES = 3
+"""Writes in a row, at most, that fail by the server's doing before a run leaves the rest to the next."""
 _COST = {"create": 3, "link": 2, "update": 2, "add": 2, "remove": 2, "archive": 2, "restore": 2, "withdraw": 2}
 
 
@@ -63,7 +63,7 @@ class Order:
 
     `occurrence` is the key its observation counts under (R13). `deadline`: until when it may write; None for
     runs a person asks for. `chosen`: the only change ids it may write (`apply PLAN`). `only`: the only record.
-    `dry`: plan, write nothing.
+    `dry`: plan, write nothing. `next_try`: when the flow's next window starts, told with every fault.
     """
 
     run_id: str
@@ -75,6 +75,7 @@ class Order:
     chosen: frozenset[str] | None = None
     only: tuple[Kind, str] | None = None
     dry: bool = False
+    next_try: datetime | None = None
 
 
 @dataclass
@@ -150,8 +151,9 @@ class Run:
             self.order.occurrence,
             self.clock.now(),
             report,
+            self.connection.name,
         )
-        self.faults += observed.faults
+        await self._troubled(observed.faults)
         if observed.skewed:
             self.messages.append(
                 _("clocks differ by {seconds:.0f} s: no sheet is written until they agree").format(
@@ -310,9 +312,9 @@ class Run:
     async def _apply(self, todo: list[Change]) -> bool:
         """Write in order until done, stopped or out of time; whether anything was written."""
         wrote = False
-        silent = 0
+        failures = 0
         for number, change in enumerate(todo):
-            if silent >= SILENT_WRITES:
+            if failures >= FAILURES:
                 self.messages.append(_("Edusign no longer answers: the rest is the next run's first work"))
                 self.state = "incomplete"
                 break
@@ -327,7 +329,7 @@ class Run:
                 break
             self.outcomes[change.id] = outcome
             wrote = wrote or outcome.state in ("written", "nothing", "unknown")
-            silent = silent + 1 if outcome.state == "unknown" else 0
+            failures = failures + 1 if _server_failed(outcome) else 0
             await self._note_outcome(outcome)
             if self.cancelled.is_set():
                 self.state = "cancelled"
@@ -372,10 +374,7 @@ class Run:
     async def _note_outcome(self, outcome: Outcome) -> None:
         change = outcome.change
         if outcome.fault is not None:
-            self.faults.append(fault_line(outcome.fault, self.connection.name))
-            await self._tell("warn", "fault", self.faults[-1], {"code": outcome.fault.code.value})
-            if outcome.fault.code in SYSTEMIC:
-                self.state = "incomplete"
+            await self._fault(outcome.fault, "warn")
         if outcome.state == "held":
             held = change.model_copy(update={"hold": outcome.code, "edusign_id": outcome.note})
             self.held_back.append(held)
@@ -407,7 +406,7 @@ class Run:
         except Fault as fault:
             await self._fault(fault)
             return observed
-        self.faults += again.faults[len(observed.faults) :]
+        await self._troubled(again.faults[len(observed.faults) :])
         return again
 
     async def _alarm(self, todo: list[Change]) -> None:
@@ -591,11 +590,31 @@ class Run:
 
         await self.store.transact(settle)
 
-    async def _fault(self, fault: Fault) -> None:
+    async def _fault(self, fault: Fault, level: Level = "error") -> None:
+        data = {"route": fault.route, "came": fault.came, "committed": fault.committed}
+        if fault.record:
+            data["record"] = fault.record
         line = fault_line(fault, self.connection.name)
+        await self._failure(level, fault.code.value, fault.system, line, data)
+
+    async def _troubled(self, troubles: Iterable[Trouble]) -> None:
+        for trouble in troubles:
+            await self._failure("error", trouble.code, trouble.system, trouble.line, {"kind": trouble.kind})
+
+    async def _failure(
+        self, level: Level, code: str, system: System, line: str, data: Mapping[str, object]
+    ) -> None:
+        """Enter a fault once: in the run, and in the log with its code and when it is tried again."""
+        line = with_next_try(line, self.order.next_try)
+        if of_maintenance(code, system, self.clock.now()):
+            level = "notice"
+            line += "; " + _("expected: Edusign's Saturday maintenance (16:00 to 22:00, UTC+1)")
+        if line in self.faults:
+            return
         self.faults.append(line)
-        self.messages.append(line)
-        await self._tell("error", "fault", line, {"code": fault.code.value, "route": fault.route})
+        at = self.order.next_try
+        told = {"code": code, "system": system, "next_try": at.isoformat() if at else None, **data}
+        await self._tell(level, "fault", line, told)
 
     async def _tell(
         self, level: Level, kind: str, message: str, data: Mapping[str, object] | None = None
@@ -649,6 +668,11 @@ def _with_needed(changes: Iterable[Change], only: tuple[Kind, str]) -> set[tuple
 
 def _held(made: Plan) -> int:
     return sum(1 for c in made.changes if c.hold) + len(made.blocks)
+
+
+def _server_failed(outcome: Outcome) -> bool:
+    """Whether a write failed by the server's doing, so that the next will probably fail as well."""
+    return outcome.fault is not None and outcome.fault.code not in (FaultCode.refused, FaultCode.not_found)
 
 
 def _verbs(changes: Iterable[Change]) -> Counter[str]:

@@ -150,7 +150,7 @@ class Transaction:
             .where(t.link.c.connection == connection)
             .group_by(t.link.c.kind)
         )
-        return {name: count for name, count in rows}
+        return {row[0]: row[1] for row in rows}
 
     # Intents
 
@@ -294,7 +294,7 @@ class Transaction:
             .where(t.item.c.connection == connection, t.item.c.closed_at.is_(None))
             .group_by(t.item.c.type)
         )
-        return {name: count for name, count in rows}
+        return {row[0]: row[1] for row in rows}
 
     def insert_item(self, key: str, view: ItemView) -> None:
         values = view.model_dump(mode="json", exclude={"opened_at", "bites_at", "closed_at"})

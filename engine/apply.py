@@ -72,8 +72,8 @@ class Halt(Exception):
 class Writer:
     """Carries out changes one by one for one run; `links` follow what was written.
 
-    `approved`: ids of changes a person approved. `refreshed` collects Edusign records read again on the way,
-    by kind and id (None: gone).
+    `restores`: (change id, Edusign id) of archived records of another name that a person let be brought back.
+    `refreshed` collects Edusign records read again on the way, by kind and id (None: gone).
     """
 
     store: Store
@@ -87,7 +87,7 @@ class Writer:
     scope: Scope
     lease: Lease
     now: Callable[[], datetime]
-    approved: frozenset[str] = frozenset()
+    restores: frozenset[tuple[str, str]] = frozenset()
     refreshed: dict[Kind, dict[str, Seen | None]] = field(default_factory=dict)
 
     async def write(self, change: Change) -> Outcome:
@@ -115,6 +115,9 @@ class Writer:
         arrived, edusign_id, proven = await self._arrived(change, sent, edusign_id, intent.api_id)
         state = "done" if arrived else "never_arrived"
         note = "recovered"
+        if change.kind == "group" and "members" in proven:
+            before = self._in_ids(change, "members", change.before.get("members", frozenset()))
+            await self._follow_cascade(change, before, proven["members"])
 
         def settle(tx: Transaction) -> None:
             tx.fence(self.lease, LEASE_TTL)
@@ -180,15 +183,15 @@ class Writer:
         if elsewhere or (holder is not None and holder.erp_id != change.erp_id):
             return await self._close(intent, change, "refused", note=known.id, code="email_of_another")
         agree = name_tokens(known.record) == name_tokens(self._record(change, ready))
-        if known.archived and not agree and change.id not in self.approved:
+        if known.archived and not agree and (change.id, known.id) not in self.restores:
             return await self._close(intent, change, "held", note=known.id, code="archived_other_name")
         if not known.archived and not ours:
             return await self._close(intent, change, "dropped", note=known.id, code="appeared_meanwhile")
         if known.archived and not self._can_restore(change.kind):
             return await self._close(intent, change, "refused", note=known.id, code="restore_off")
         restored = change.model_copy(update={"verb": "restore", "edusign_id": known.id})
-        record = self._record(change, ready).model_copy(update={"id": known.id})
         ready = self._beside_what_is_there(known, ready)
+        record = known.record.model_copy(update=ready)
         differing = self._differing(known, ready)
         sent = {name: ready[name] for name in differing}
         await self.store.transact(lambda tx: tx.amend_intent(intent, restored, jsonable(sent)))
@@ -244,12 +247,16 @@ class Writer:
         await self.store.transact(lambda tx: tx.amend_intent(intent, change, jsonable(values)))
         api = (change.api_id or change.erp_id, self.our_type) if change.stamp else None
         await self.platform.update(intended, frozenset(values), api)
-        if isinstance(record, Sheet):
-            await self._check_signatures(change, fresh)
-        outcome = await self._done(intent, change, values, change.edusign_id)
-        if change.kind == "group" and "members" in values:
-            await self._follow_cascade(change, record.value("members"), values["members"])
-        return outcome
+        try:
+            if isinstance(record, Sheet):
+                await self._check_signatures(change, fresh)
+            if change.kind == "group" and "members" in values:
+                await self._follow_cascade(change, record.value("members"), values["members"])
+        except Fault as fault:
+            # The write itself arrived: its intent stays open and is looked up.
+            fault.committed = "unknown"
+            raise
+        return await self._done(intent, change, values, change.edusign_id)
 
     def _roster(self, change: Change, name: str, fresh: Value) -> frozenset[str]:
         """The whole list to send: what stands there now, with our additions and removals (R06)."""
@@ -374,12 +381,14 @@ class Writer:
             base = base | {change.token} if change.verb == "add" else base - {change.token}
             link = link.model_copy(update={"base": {**link.base, "learners": sorted(base)}})
         else:
-            known = link.base if link is not None and link.edusign_id == edusign_id else {}
+            same = link is not None and link.edusign_id == edusign_id
             link = Link(
                 kind=kind,
                 erp_id=erp_id,
                 edusign_id=edusign_id,
-                base={**known, **jsonable(self._base(change, sent))},
+                base={**(link.base if link is not None and same else {}), **jsonable(self._base(change, sent))},
+                # A group that is gone stays gone while its members leave it.
+                missing=link.missing if link is not None and same else (),
                 read_only=change.read_only,
             )
         tx.put_link(self.connection, link)

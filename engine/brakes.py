@@ -22,8 +22,8 @@ class Brakes:
     """What decides which changes wait.
 
     `compare_only`: the kinds whose first contact nobody approved yet (R43). As long as there are any, and then
-    until `removals_from`, archives and withdrawals are deferred. `changed_options`: the options changed since the last plan nobody
-    approved (R31), "" when none. `approved` and `refused`: change ids a person decided on.
+    until `removals_from`, archives and withdrawals are deferred. `changed_options`: the options changed since
+    the last plan nobody approved (R31), "" when none. `approved` and `refused`: change ids a person decided on.
     """
 
     now: datetime
@@ -171,12 +171,18 @@ def _keeping(change: Change, staying: set[str]) -> Change:
 
 def _without_unmade(changes: list[Change], links: Links) -> list[Change]:
     """Drop from rosters who will not be made in this run; what has nothing left to do waits."""
-    unmade = {
-        c.key for c in changes if (c.hold or c.skip) and c.verb in ("create", "link") and not links.get(*c.key)
-    }
+    making = [c for c in changes if c.verb in ("create", "link") and not links.get(*c.key)]
+    unmade = {c.key for c in making if c.hold or c.skip}
+    refused = {c.key for c in making if c.skip}
     if not unmade:
         return changes
-    return [c if c.hold or c.skip else _trimmed(c, unmade) for c in changes]
+    return [c if c.skip else _or_waits(c, refused) if c.hold else _trimmed(c, unmade) for c in changes]
+
+
+def _or_waits(held: Change, refused: set[tuple[Kind, str]]) -> Change:
+    """A held change, unless approving it would do nothing: all it needs was refused or put off."""
+    trimmed = _trimmed(held, refused)
+    return trimmed.model_copy(update={"hold": ""}) if trimmed.skip else held
 
 
 def _trimmed(change: Change, unmade: set[tuple[Kind, str]]) -> Change:

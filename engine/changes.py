@@ -57,7 +57,9 @@ class Change(Frozen):
     @property
     def id(self) -> str:
         """Stable name of exactly this write: record, verb, before and after (R30)."""
-        return _digest([self.verb, self.kind, self.erp_id, self.edusign_id, jsonable(self.before),
+        # A create names no Edusign record; one that was found in its way does not make it another write.
+        edusign_id = "" if self.verb == "create" else self.edusign_id
+        return _digest([self.verb, self.kind, self.erp_id, edusign_id, jsonable(self.before),
                         jsonable(self.after)])[:12]  # fmt: skip
 
     @property

@@ -179,6 +179,21 @@ def _notice(notice: Notice, bites: Bites) -> Wanted:
     )
 
 
+def passing(notice: Notice, connection: str, run_id: str) -> Event:
+    """What a run both noticed and settled: told once, never an open item."""
+    return Event(
+        level="notice",
+        kind="notice",
+        message=f"{notice.label}: {reason(notice.code)}",
+        connection=connection,
+        run_id=run_id,
+        record_kind=notice.kind,
+        erp_id=notice.erp_id,
+        edusign_id=notice.edusign_id,
+        data={"code": notice.code, **notice.data},
+    )
+
+
 def reconcile(
     tx: Transaction,
     connection: str,
@@ -298,7 +313,12 @@ def _event(item: ItemView, run_id: str, level: str, message: str) -> Event:
 def decision_subjects(item: ItemView, changes: tuple[str, ...] | None) -> list[str]:
     """The subjects a decision on this item speaks of."""
     if item.type == "hold":
-        return [f"change:{c.id}" for c in item.changes if changes is None or c.id in changes]
+        meant = [c for c in item.changes if changes is None or c.id in changes]
+        subjects = [f"change:{c.id}" for c in meant]
+        if item.code == "archived_other_name":
+            # Approving a create does not yet say that this archived record may be brought back for it.
+            subjects += [restore_subject(c.id, c.edusign_id) for c in meant]
+        return subjects
     if item.type == "duplicate":
         return [pair_subject(item.kind, item.erp_id, item.edusign_id)]
     return [field_subject(item.kind, item.erp_id, str(item.data["field"]))]
@@ -306,6 +326,10 @@ def decision_subjects(item: ItemView, changes: tuple[str, ...] | None) -> list[s
 
 def pair_subject(kind: str, erp_id: str, edusign_id: str) -> str:
     return f"pair:{_joined(kind, erp_id, edusign_id)}"
+
+
+def restore_subject(change_id: str, edusign_id: str) -> str:
+    return f"restore:{_joined(change_id, edusign_id)}"
 
 
 def field_subject(kind: str, erp_id: str, field: str) -> str:
@@ -317,7 +341,8 @@ def _joined(*parts: str) -> str:
 
 
 def subject_parts(subject: str) -> tuple[str, list[str]]:
-    """("pair", [kind, erp_id, edusign_id]), ("field", [kind, erp_id, field]) or ("change", [id])."""
+    """("pair", [kind, erp_id, edusign_id]), ("field", [kind, erp_id, field]), ("change", [id]) or
+    ("restore", [change id, edusign_id])."""
     word, _colon, rest = subject.partition(":")
     return word, rest.split("\x1f")
 

@@ -106,6 +106,7 @@ class Engine:
         self._background: set[asyncio.Task[Any]] = set()
         self._started = clock.now()
         self._stopping = False
+        self._launching = asyncio.Lock()
         self.locks: tuple[FileLock, ...] = ()
         """Let go of when the engine stops."""
 
@@ -119,6 +120,8 @@ class Engine:
         await self.store.transact(self._close_interrupted)
         if schedule:
             self._schedule.start()
+            for connection in self.connections.values():
+                await self._resume(connection)
 
     async def stop(self) -> None:
         """Stop after the writes under way; everything committed reaches the log."""
@@ -143,6 +146,7 @@ class Engine:
             lock.release()
 
     def _begin(self, tx: Transaction) -> int:
+        tx.release_of_the_dead()
         for name in (ALL, *self.connections):
             kept = tx.fact(f"freeze:{name}")
             if kept:
@@ -171,7 +175,8 @@ class Engine:
         for name in self.connections:
             for row in tx.occurrences(name, (tx.now - timedelta(days=2)).date()):
                 if row["state"] == "running":
-                    tx.end_occurrence(name, row["flow"], row["window"], row["local_date"], "interrupted")
+                    which = (row["flow"], row["window"], row["local_date"])
+                    tx.end_occurrence(name, *which, "interrupted", _cut_short())
 
     # What is asked of it
 
@@ -409,19 +414,19 @@ class Engine:
     # Runs
 
     async def _start_occurrence(self, occurrence: Occurrence, until: datetime) -> str | None:
-        """Start the run of a window; None when one of this flow is under way (it is asked again)."""
-        connection = self.connections[occurrence.connection]
-        if self._executor.running((connection.name, occurrence.flow)) is not None:
-            return None
+        """Start the run of a window; None when it can't start now (it is asked again)."""
         late = self.clock.now() >= occurrence.ends
-        view = await self._launch(
-            connection,
-            flow=occurrence.flow,
-            trigger="late" if late else "window",
-            actor="schedule",
-            occurrence=occurrence,
-            deadline=until,
-        )
+        try:
+            view = await self._launch(
+                self.connections[occurrence.connection],
+                flow=occurrence.flow,
+                trigger="late" if late else "window",
+                actor="schedule",
+                occurrence=occurrence,
+                deadline=until,
+            )
+        except Refusal:
+            return None
         return view.id
 
     async def _launch(
@@ -432,16 +437,43 @@ class Engine:
         trigger: str,
         actor: str,
         occurrence: Occurrence | None = None,
+        resumed: bool = False,
         deadline: datetime | None = None,
         **limits: Any,
     ) -> RunView:
-        """Claim the occurrence and the lease, and begin."""
+        """Begin a run; one launch at a time, since a second claim takes the lease from the first."""
+        async with self._launching:
+            return await self._launched(
+                connection,
+                flow,
+                trigger,
+                actor,
+                occurrence=occurrence,
+                resumed=resumed,
+                deadline=deadline,
+                **limits,
+            )
+
+    async def _launched(
+        self,
+        connection: Connection,
+        flow: str,
+        trigger: str,
+        actor: str,
+        *,
+        occurrence: Occurrence | None,
+        resumed: bool,
+        deadline: datetime | None,
+        **limits: Any,
+    ) -> RunView:
+        """Claim the occurrence (one `resumed` is claimed already) and the lease, and begin."""
         if flow != "import":
             raise Refusal("usage", _("no flow {flow} in this version").format(flow=flow))
         busy = self._executor.running((connection.name, flow))
         if busy is not None:
             raise Refusal("busy", _("run {id} of {name} is under way").format(id=busy, name=connection.name))
         counted = occurrence or self._last_occurrence(connection)
+        new = None if resumed else occurrence
 
         def claim(tx: Transaction) -> tuple[str, Lease | None, bool]:
             lease = tx.acquire(f"{connection.name}/{flow}", self._standing.holder, LEASE_TTL)
@@ -449,13 +481,13 @@ class Engine:
             run_id = f"r{number}"
             if lease is None:
                 return run_id, None, False
-            if occurrence is not None and not tx.begin_occurrence(
+            if new is not None and not tx.begin_occurrence(
                 connection.name,
                 flow,
-                occurrence.window,
-                occurrence.local_date,
-                occurrence.starts,
-                occurrence.ends,
+                new.window,
+                new.local_date,
+                new.starts,
+                new.ends,
                 run_id,
             ):
                 return run_id, lease, False
@@ -518,7 +550,8 @@ class Engine:
             await self._put_run(ended, "error", ended.message)
             raise
         finally:
-            await asyncio.shield(self.store.transact(lambda tx: self._end(tx, lease, occurrence)))
+            word = "interrupted" if run.state == "cancelled" and self._stopping else "run"
+            await asyncio.shield(self.store.transact(lambda tx: self._end(tx, lease, occurrence, word)))
             self._runs.pop(order.run_id, None)
 
     async def _put_run(self, view: RunView, level: str, message: str) -> None:
@@ -528,12 +561,12 @@ class Engine:
 
         await self.store.transact(settle)
 
-    def _end(self, tx: Transaction, lease: Lease, occurrence: Occurrence | None) -> None:
+    def _end(self, tx: Transaction, lease: Lease, occurrence: Occurrence | None, word: str) -> None:
         tx.release(lease)
         if occurrence is not None:
-            tx.end_occurrence(
-                occurrence.connection, occurrence.flow, occurrence.window, occurrence.local_date, "run"
-            )
+            which = (occurrence.flow, occurrence.window, occurrence.local_date)
+            cause = _cut_short() if word == "interrupted" else ""
+            tx.end_occurrence(occurrence.connection, *which, word, cause)
 
     def _follow_up(self, connection: Connection) -> None:
         """Within an open window, decisions are taken up by a run of their own, soon after the last of them."""
@@ -542,24 +575,46 @@ class Engine:
             waiting.cancel()
         if current(connection.config.windows, connection.name, self.clock.now(), "import") is None:
             return
-        self._follow_ups[connection.name] = asyncio.ensure_future(self._run_again(connection))
+        self._later(connection, "decision", None)
 
-    async def _run_again(self, connection: Connection) -> None:
+    async def _resume(self, connection: Connection) -> None:
+        """A run that an end of the engine cut short goes on while its window is open."""
+        occurrence = current(connection.config.windows, connection.name, self.clock.now(), "import")
+        if occurrence is None:
+            return
+        rows = await self.store.transact(
+            lambda tx: tx.occurrences(connection.name, occurrence.local_date - timedelta(days=1))
+        )
+        states = {_occurrence_key(connection.name, row): row["state"] for row in rows}
+        if states.get(occurrence.key) == "interrupted":
+            self._later(connection, "resumed", occurrence)
+
+    def _later(self, connection: Connection, trigger: str, interrupted: Occurrence | None) -> None:
+        self._follow_ups[connection.name] = asyncio.ensure_future(
+            self._run_again(connection, trigger, interrupted)
+        )
+
+    async def _run_again(self, connection: Connection, trigger: str, interrupted: Occurrence | None) -> None:
         while True:
             await asyncio.sleep(FOLLOW_UP_AFTER)
             occurrence = current(connection.config.windows, connection.name, self.clock.now(), "import")
             if occurrence is None or self._stopping:
                 return
-            if self._running(connection.name) is None:
-                break
-        self._follow_ups.pop(connection.name, None)
-        await self._launch(
-            connection,
-            flow="import",
-            trigger="decision",
-            actor="engine",
-            deadline=occurrence.ends,
-        )
+            mine = interrupted is not None and interrupted.key == occurrence.key
+            try:
+                await self._launch(
+                    connection,
+                    flow="import",
+                    trigger=trigger,
+                    actor="engine",
+                    occurrence=occurrence if mine else None,
+                    resumed=mine,
+                    deadline=occurrence.ends,
+                )
+            except Refusal:
+                continue  # a run is under way
+            self._follow_ups.pop(connection.name, None)
+            return
 
     def _last_occurrence(self, connection: Connection) -> Occurrence | None:
         """What a run a person asks for counts under: the last window that began (R13 wants two of them)."""
@@ -703,6 +758,10 @@ def _freeze_event(name: str, level: str, message: str, actor: str) -> Event:
     return Event.model_validate(
         {"level": level, "kind": "freeze", "message": message, "connection": name, "actor": actor}
     )
+
+
+def _cut_short() -> str:
+    return _("the engine stopped in its middle")
 
 
 def _broken(error: Exception) -> str:

@@ -53,6 +53,16 @@ class Memory:
                 )
         return found
 
+    @property
+    def restores_approved(self) -> frozenset[tuple[str, str]]:
+        """(change id, Edusign id) of archived records of another name that a person let be brought back."""
+        found: set[tuple[str, str]] = set()
+        for decision in self.decisions.values():
+            word, parts = subject_parts(decision.subject)
+            if word == "restore" and decision.choice == "approve":
+                found.add((parts[0], parts[1]))
+        return frozenset(found)
+
     def changes_decided(self, choice: str) -> frozenset[str]:
         """Ids of the changes people said `choice` of ("approve" or "refuse")."""
         return frozenset(
@@ -65,7 +75,6 @@ class Memory:
 def remember(tx: Transaction, config: ConnectionConfig) -> Memory:
     """Read what the next plan of a connection depends on."""
     name = config.name
-    waiting = tx.fact(f"compare_only:{name}", list(KINDS) if config.compare_only else [])
     ended = tx.fact(f"contact_ended:{name}")
     removals_from = datetime.fromisoformat(ended) + config.removals_after if ended else None
     fingerprint = tx.fact(f"fingerprint:{name}")
@@ -74,7 +83,7 @@ def remember(tx: Transaction, config: ConnectionConfig) -> Memory:
         decisions=tx.decisions(name),
         sealed=tx.sealed(name),
         intended=tx.intended(name) | _accepted(tx.fact(f"accepted:{name}", [])),
-        compare_only=frozenset(waiting),
+        compare_only=contact_waiting(tx, config),
         removals_from=removals_from,
         options_changed=fingerprint is not None and fingerprint != config.fingerprint(),
     )
@@ -84,10 +93,14 @@ def _accepted(known: list[list[Any]]) -> frozenset[tuple[Kind, str]]:
     return frozenset((kind, id) for kind, id in known)
 
 
+def contact_waiting(tx: Transaction, config: ConnectionConfig) -> frozenset[Kind]:
+    """The kinds whose first contact nobody approved yet (R43)."""
+    return frozenset(tx.fact(f"compare_only:{config.name}", list(KINDS) if config.compare_only else []))
+
+
 def contact_approved(tx: Transaction, connection: str, kind: Kind, config: ConnectionConfig) -> None:
     """A person approved the first contact of one kind (R43)."""
-    waiting = tx.fact(f"compare_only:{connection}", list(KINDS) if config.compare_only else [])
-    tx.set_fact(f"compare_only:{connection}", [k for k in waiting if k != kind])
+    tx.set_fact(f"compare_only:{connection}", sorted(contact_waiting(tx, config) - {kind}))
 
 
 def contact_ended(tx: Transaction, connection: str) -> None:

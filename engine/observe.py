@@ -28,8 +28,8 @@ SAMPLE = 20
 """Single reads, at most, of linked records a listing missed."""
 CONFIRMED = 40
 """Records, at most, whose absence is confirmed one by one in one run; the rest wait for the next."""
-MANY = 5
-"""An empty answer where at least so many were linked is no answer."""
+MANY: Mapping[Kind, int] = {"speaker": 2, "learner": 2, "group": 2, "sheet": 5}
+"""An empty answer where at least so many were linked is no answer. A week may well lose its few sessions."""
 SKEW_LIMIT = timedelta(seconds=60)
 
 
@@ -161,7 +161,7 @@ def _not_emptied(listing: Listing, links: Links, scope: Scope, side: str) -> Lis
     if not listing.complete or listing.entries or listing.seen:
         return listing
     linked = _linked_in_scope(links, listing.kind, scope)
-    if linked < MANY:
+    if linked < MANY[listing.kind]:
         return listing
     line = _("{side} shows no {kind} where {count} were: nothing is created or removed").format(
         side=side, kind=listing.kind, count=linked
@@ -174,9 +174,7 @@ def _linked_in_scope(links: Links, kind: Kind, scope: Scope) -> int:
     return sum(1 for _link in missing(links, nothing, scope, frozenset({kind})))
 
 
-async def _look_up(
-    observed: Observed, platform: AttendancePlatform, links: Links, connection: str
-) -> Observed:
+async def _look_up(observed: Observed, platform: AttendancePlatform, links: Links, connection: str) -> Observed:
     """Read singly, up to a sample, the linked records Edusign's listing missed.
 
     One that is alive where it should have been listed proves the listing incomplete.

@@ -203,15 +203,17 @@ def folded_space(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def canonical_phone(text: str, country: str) -> str:
-    """A phone number in E.164 by `country`; its digits where it is not a valid number there."""
-    stripped = text.strip()
-    if not stripped:
-        return ""
-    try:
-        number = phonenumbers.parse(stripped, country)
-    except phonenumbers.NumberParseException:
-        return "".join(c for c in stripped if c.isdigit() or c == "+")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    """A phone number in E.164 by `country`; its digits where it is no possible number there."""
+    digits = "".join(c for c in unicodedata.normalize("NFKC", text) if c in "0123456789")
+    plain_digits = "+" + digits if digits and text.strip().startswith("+") else digits
+    for spelling in (text.strip(), plain_digits):
+        try:
+            number = phonenumbers.parse(spelling, country)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_possible_number(number):
+            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return plain_digits
 
 
 @lru_cache(maxsize=131072)

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from engine.apply import LEASE_TTL, Halt, Outcome, Writer
 from engine.brakes import NEAR, Brakes, brake
-from engine.changes import Change, Hold, Plan, Rejection, Tally, jsonable
+from engine.changes import Change, Hold, Notice, Plan, Rejection, Tally, jsonable
 from engine.checks import check
 from engine.clock import Clock
 from engine.config_models import DEFAULT_LIMITS, ConnectionConfig
 from engine.events.event import Event, Level
 from engine.faults import fault_line, of_maintenance, with_next_try
-from engine.items import BY_APPLYING, Wanted, change_view, closer, hold_item, reconcile, rejection_item, wanted
+from engine.items import (
+    BY_APPLYING,
+    Wanted,
+    change_view,
+    closer,
+    hold_item,
+    passing,
+    reconcile,
+    rejection_item,
+    wanted,
+)
 from engine.links import Link
 from engine.match import match, unexplained
-from engine.memory import Memory, contact_ended, remember, settled_options
+from engine.memory import Memory, contact_ended, contact_waiting, remember, settled_options
 from engine.observe import Observed, Trouble, observe, reread
 from engine.plan import Inputs, local_date, plan
 from engine.ports import AttendancePlatform, Erp, Fault, FaultCode, Scope, System
@@ -29,6 +40,8 @@ from engine.state.store import Store
 from engine.state.transaction import Lease, LeaseLost, Transaction
 from engine.urgency import Bites, dependencies
 from engine.words import _
+
+T = TypeVar("T")
 
 ROUNDS = 3
 """Plans made in one run, at most: what was written is read again and must plan nothing."""
@@ -78,6 +91,10 @@ class Order:
     next_try: datetime | None = None
 
 
+class _Stopped(Exception):
+    """The run was asked to stop while it was reading."""
+
+
 @dataclass
 class Run:
     """One execution of the import for one connection. `stopped` says why writing must stop, "" while it may."""
@@ -93,6 +110,8 @@ class Run:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+    alarming: bool = False
+    """Whether any fault was one that nobody announced."""
     state: RunState = "running"
     started: datetime = field(init=False)
     observed: Observed | None = None
@@ -119,6 +138,8 @@ class Run:
         except Fault as fault:
             await self._fault(fault)
             self.state = "failed"
+        except _Stopped:
+            self.state = "cancelled"
         except LeaseLost:
             self.messages.append(_("another engine took over this connection: nothing more is written"))
             self.state = "failed"
@@ -143,15 +164,17 @@ class Run:
         def report(what: str, done: int, total: int | None) -> None:
             self._progress(what, done, total)
 
-        observed = await observe(
-            self.connection.erp,
-            self.connection.platform,
-            self._scope(),
-            memory.links,
-            self.order.occurrence,
-            self.clock.now(),
-            report,
-            self.connection.name,
+        observed = await self._unless_cancelled(
+            observe(
+                self.connection.erp,
+                self.connection.platform,
+                self._scope(),
+                memory.links,
+                self.order.occurrence,
+                self.clock.now(),
+                report,
+                self.connection.name,
+            )
         )
         await self._troubled(observed.faults)
         if observed.skewed:
@@ -170,6 +193,20 @@ class Run:
             await self._tell("warn", "another_writer", self.messages[-1])
         return observed
 
+    async def _unless_cancelled(self, reading: Coroutine[Any, Any, T]) -> T:
+        """What only reads need not be waited for once the run is to stop. Raises _Stopped."""
+        task = asyncio.ensure_future(reading)
+        cancelled = asyncio.ensure_future(self.cancelled.wait())
+        try:
+            await asyncio.wait({task, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise _Stopped
+            return task.result()
+        finally:
+            for one in (task, cancelled):
+                one.cancel()
+            await asyncio.wait({task, cancelled})
+
     async def _rounds(self, observed: Observed, memory: Memory) -> None:
         """Plan and write until a plan on what was read again is empty; it must be by the second."""
         self.writer = self._writer(memory)
@@ -179,6 +216,12 @@ class Run:
                 self.first = made
                 self.another_writer = self._strangers(observed, memory)
                 await self._note(made)
+                if stale := self._stale(made):
+                    self.messages.append(
+                        _("{count} changes of the plan are no longer the same and were not written: {ids}").format(
+                            count=len(stale), ids=", ".join(stale)
+                        )
+                    )
                 if self.another_writer or self.order.dry:
                     break
                 await self._say_if_too_long(made)
@@ -193,7 +236,8 @@ class Run:
             if not await self._apply(todo):
                 break
             observed = await self._read_again(observed)
-            memory = replace(memory, links=self.writer.links)
+            sealed = await self.store.transact(lambda tx: tx.sealed(self.connection.name))
+            memory = replace(memory, links=self.writer.links, sealed=sealed)
         self.observed = observed
         await self._reconcile(observed)
 
@@ -437,15 +481,26 @@ class Run:
         def settle(tx: Transaction) -> None:
             tx.fence(self.lease, LEASE_TTL)
             reconcile(tx, self.connection.name, self.order.run_id, found, closable)
+            tx.tell(*(passing(n, self.connection.name, self.order.run_id) for n in self._settled_notices()))
             if self.order.dry or observed.faults or self.another_writer:
                 return
-            causes = {hold.cause for hold in self.last.holds}
-            if "compare_only" not in causes and tx.fact(f"contact_ended:{config.name}") is None:
+            if not self._untouched(tx) and tx.fact(f"contact_ended:{config.name}") is None:
                 contact_ended(tx, config.name)
-            if "options" not in causes:
+            if "options" not in {hold.cause for hold in self.last.holds}:
                 settled_options(tx, config)
 
         await self.store.transact(settle)
+
+    def _untouched(self, tx: Transaction) -> bool:
+        """Whether a kind has something to do that nobody let be done yet: first contact goes on (R43)."""
+        waiting = contact_waiting(tx, self.connection.config)
+        asked = {c.kind for c in self.last.changes if c.hold == "compare_only" or c.skip == "refused"}
+        return bool(waiting & (asked | {b.kind for b in self.last.blocks}))
+
+    def _settled_notices(self) -> list[Notice]:
+        """What the first plan noticed and this run settled itself."""
+        open_still = {(n.kind, n.erp_id, n.code) for n in self.last.notices}
+        return [n for n in self.first.notices if (n.kind, n.erp_id, n.code) not in open_still]
 
     def _partial(self) -> bool:
         return self.order.only is not None or self.order.chosen is not None or self.state != "running"
@@ -536,7 +591,12 @@ class Run:
             conflicts=len(made.conflicts),
             mails=0,
             faults=tuple(self.faults),
+            stale=self._stale(made),
         )
+
+    def _stale(self, made: Plan) -> tuple[str, ...]:
+        """The changes asked for that are no longer the same (R30)."""
+        return tuple(sorted((self.order.chosen or frozenset()) - {c.id for c in made.changes}))
 
     def view(self) -> RunView:
         """The run as the API shows it."""
@@ -571,7 +631,8 @@ class Run:
 
     async def _finish(self) -> None:
         view = self.view()
-        level: Level = "info" if self.state == "done" else "warn"
+        expected = bool(self.faults) and not self.alarming
+        level: Level = "info" if self.state == "done" else "notice" if expected else "warn"
 
         def settle(tx: Transaction) -> None:
             tx.put_run(view)
@@ -609,6 +670,8 @@ class Run:
         if of_maintenance(code, system, self.clock.now()):
             level = "notice"
             line += "; " + _("expected: Edusign's Saturday maintenance (16:00 to 22:00, UTC+1)")
+        else:
+            self.alarming = True
         if line in self.faults:
             return
         self.faults.append(line)
@@ -647,7 +710,7 @@ class Run:
             scope=self._scope(),
             lease=self.lease,
             now=lambda: self.clock.now() + max(skew, timedelta()),
-            approved=memory.changes_decided("approve"),
+            restores=memory.restores_approved,
         )
 
     def _scope(self) -> Scope:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -15,7 +16,11 @@ from engine.windows import Missed, Occurrence, deadline, due, next_occurrences
 from engine.words import _
 
 LOOK_AT_LEAST_EVERY = timedelta(hours=1)
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
+"""While something is due: what can't start yet, and what waits behind what was started."""
 REMEMBERED = timedelta(days=40)
+
+_log = logging.getLogger("rollcall.schedule")
 
 Starter = Callable[[Occurrence, datetime], Awaitable[str | None]]
 """Starts the run of an occurrence that may write until an instant; its run id, None when it can't now."""
@@ -43,12 +48,20 @@ class Schedule:
 
     async def _run(self) -> None:
         while True:
+            waiting = False
             for config in self._connections.values():
-                await self.look(config)
-            await self._clock.sleep_until(self._next_look())
+                try:
+                    waiting = await self.look(config) or waiting
+                except Exception:
+                    # One connection's trouble must never end the windows of all.
+                    _log.exception("looking at the windows of %s failed", config.name)
+                    waiting = True
+            await self._clock.sleep_until(self._next_look(waiting))
 
-    def _next_look(self) -> datetime:
+    def _next_look(self, waiting: bool) -> datetime:
         now = self._clock.now()
+        if waiting:
+            return now + LOOK_AGAIN_AFTER
         coming = [
             o.starts
             for config in self._connections.values()
@@ -56,8 +69,8 @@ class Schedule:
         ]
         return min([now + LOOK_AT_LEAST_EVERY, *coming])
 
-    async def look(self, config: ConnectionConfig) -> None:
-        """Start what is due for one connection, record what was missed."""
+    async def look(self, config: ConnectionConfig) -> bool:
+        """Start what is due for one connection, record what was missed; whether to look again soon."""
         now = self._clock.now()
         known, since = await self._store.transact(lambda tx: _known(tx, config.name, now))
         todo = due(config.windows, config.name, now, known, since)
@@ -65,6 +78,7 @@ class Schedule:
             await self._store.transact(lambda tx, miss=miss: _record_missed(tx, miss))  # type: ignore[misc]
         for occurrence in todo.run:
             await self._start(occurrence, deadline(occurrence, config.windows, now))
+        return bool(todo.run)
 
 
 def _known(tx: Transaction, connection: str, now: datetime) -> tuple[set[str], datetime]:

@@ -245,7 +245,9 @@ def _stands(raw: Mapping[str, Any], values: Mapping[str, Any], edit: Mapping[str
     if field == "staff":
         return bool(list(raw["staff_identities"]) == after)
     if field == "learners":
-        return bool(list(raw["learner_identities"]) == after)
+        # Who moves, joins or leaves later changes the list too: what counts is who was swapped.
+        now, before, wanted = set(raw["learner_identities"]), set(edit["before"]), set(after)
+        return wanted - before <= now and not (before - wanted) & now
     if field == "rooms":
         return bool(list(raw["codesSalle"]) == after)
     if field in ("group", "portal_email"):

@@ -99,10 +99,16 @@ class Agreement:
 
     def _expected_sheets(self) -> dict[str, ErpRecord]:
         dirty = {i for d in self.judged.dirt if d["kind"] in _NO_SHEET for i in d["identities"]}
+
+        def excused(identity: str, one: ErpRecord) -> bool:
+            # Somebody may have joined the group of a session without learners: then it is as any other.
+            usable = one.values["end"] is not None and self._staffed(one)
+            return identity in dirty and not usable
+
         return {
             identity: one
             for identity, one in self.world.erp["sheet"].items()
-            if one.live and identity not in dirty and self._ahead(one.values["start"]) and self._staffed(one)
+            if one.live and self._ahead(one.values["start"]) and not excused(identity, one)
         }
 
     def _staffed(self, session: ErpRecord) -> bool:
@@ -180,7 +186,7 @@ class Agreement:
         values = dict(record.values)
         for name, of in (("members", "learner"), ("learners", "learner"), ("speakers", "speaker")):
             if name in values:
-                values[name] = values[name] & self.expected[of].keys()  # type: ignore[index]
+                values[name] = frozenset(values[name] & self.expected[of].keys())  # type: ignore[index]
         return values
 
     def _excused(self, record: ErpRecord, one: PlatformRecord, name: str, wanted: Any, there: Any) -> bool:
@@ -190,7 +196,7 @@ class Agreement:
             return True
         if name in ("members", "learners"):
             missing, more = wanted - there, there - wanted
-            return not missing and more <= self._added(one)
+            return not missing and bool(more <= self._added(one))
         if name in ("last_name", "first_name") and one.shared:
             return True
         return name in CONTACT and self._kept(record, one, name, there)
@@ -269,7 +275,7 @@ def _without_sealed(records: list[PlatformRecord]) -> list[PlatformRecord]:
 
 
 def _shown(value: Any, other: Any) -> str:
-    if isinstance(value, frozenset):
-        rest = sorted(value - other) if isinstance(other, frozenset) else sorted(value)
+    if isinstance(value, frozenset | set):
+        rest = sorted(value - other) if isinstance(other, frozenset | set) else sorted(value)
         return f"{len(value)} of which alone here {rest[:5]}"
     return repr(value if not isinstance(value, datetime) else value.isoformat())[:80]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import shutil
@@ -26,7 +27,7 @@ from connectors.edusign import EdusignSettings
 from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
 from connectors.simulation.checker import Story, judge, minimum_requests
 from connectors.simulation.checker_raw import exact, world
-from connectors.simulation.operator import EVERY, Operator
+from connectors.simulation.operator import EVERY, Operator, fetched, told_events
 from connectors.simulation.people import Editor, script
 from connectors.simulation.report import table
 from connectors.simulation.school import SMALLEST, School
@@ -48,10 +49,10 @@ WAKE = time(6, 0)
 HORIZON_DAYS = 7
 REMOVALS_AFTER = timedelta(days=1)
 ERPS = ("ypareo",)
+DRAIN_INTERVAL = 5.0
+"""Virtual seconds between an event and its place in the log: many events then enter it at once."""
 
 _KEYS = {"env:EDUSIGN_KEY": EdusignSwitches().api_key, "env:YPAREO_TOKEN": YpareoSwitches().token}
-_TOLD_KINDS = ("notice", "conflict", "task", "rejection")
-_PAGE = 10_000
 
 
 @dataclass
@@ -121,8 +122,14 @@ def play(
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Play `days` days of windows from the first day on; the report. `folder` takes state and log."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_play(seed, learners, days, tuple(erps), folder, progress))
+    thresholds = gc.get_threshold()
+    # Most of what is made here lives to the end: looking for garbage as often as usual costs a quarter of it all.
+    gc.set_threshold(200_000, 20, 20)
+    try:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            return runner.run(_play(seed, learners, days, tuple(erps), folder, progress))
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 async def _play(
@@ -146,6 +153,7 @@ async def _play(
             simulators[name][1].app if system == "erp" else simulators[name][2].app
         ),
         secret=_KEYS.__getitem__,
+        drain_interval=DRAIN_INTERVAL,
     )
     api = httpx.AsyncClient(
         transport=httpx.ASGITransport(application(engine, InProcess("operator"))),
@@ -263,12 +271,13 @@ async def _tell(clock: VirtualClock, end: datetime, progress: Callable[[str], No
 
 
 async def _quiet(engine: Engine) -> None:
-    """Wait until no run is under way."""
+    """Wait until no run is under way and the log holds every event."""
     while True:
         status = await engine.status()
         if all(one.running is None for one in status.connections):
-            return
+            break
         await asyncio.sleep(10)
+    await asyncio.sleep(2 * DRAIN_INTERVAL)
 
 
 # The report
@@ -276,9 +285,9 @@ async def _quiet(engine: Engine) -> None:
 
 async def _report(scene: Scene, engine: Engine, api: httpx.AsyncClient) -> dict[str, Any]:
     erp_dump, edusign_dump = scene.erp.dump(), scene.edusign.dump()
-    runs = list(reversed(await _get(api, "/v1/runs", connection=scene.name, limit=1000)))
-    items = await _get(api, "/v1/items", connection=scene.name)
-    closed = await _get(api, "/v1/items", connection=scene.name, closed=True)
+    runs = list(reversed(await fetched(api, "/v1/runs", connection=scene.name, limit=1000)))
+    items = await fetched(api, "/v1/items", connection=scene.name)
+    closed = await fetched(api, "/v1/items", connection=scene.name, closed=True)
     story = Story(
         erp=erp_dump,
         edusign=edusign_dump,
@@ -287,7 +296,7 @@ async def _report(scene: Scene, engine: Engine, api: httpx.AsyncClient) -> dict[
         removals_after=REMOVALS_AFTER,
         intents=tuple(await engine.store.transact(lambda tx: tx.intents(scene.name))),
         items=(*items, *closed),
-        events=tuple(await _told(api, scene.name)),
+        events=tuple(await told_events(api, scene.name)),
         runs=tuple(runs),
         decisions=tuple(scene.operator.decisions),
         dirt=tuple(asdict(one) for one in scene.school.dirt),
@@ -323,32 +332,6 @@ def _run(run: Mapping[str, Any], erp_dump: dict[str, Any], edusign_dump: dict[st
             horizon_days=HORIZON_DAYS,
         ),
     }
-
-
-async def _told(api: httpx.AsyncClient, connection: str) -> list[dict[str, Any]]:
-    """Every event that tells people of an edit."""
-    found: list[dict[str, Any]] = []
-    for kind in _TOLD_KINDS:
-        after: int | None = 0
-        while after is not None:
-            query: dict[str, str | int] = {
-                "query": f"kind:{kind} connection:{connection}",
-                "after": after,
-                "limit": _PAGE,
-            }
-            answer = await api.get("/v1/events", params=query)
-            answer.raise_for_status()
-            page = answer.json()
-            found += page["events"]
-            after = page["next"] if page["more"] else None
-    return found
-
-
-async def _get(api: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
-    answer = await api.get(path, params=query)
-    answer.raise_for_status()
-    found: list[dict[str, Any]] = answer.json()
-    return found
 
 
 # The command line

@@ -59,8 +59,11 @@ class Operator:
 
     async def look(self) -> int:
         """Answer everything that is open now; the number of answers. Raises Unanswered, httpx.HTTPError."""
-        found = await self._get("/v1/items", connection=self._connection)
-        waiting = [item for item in found if item["choices"]]
+        waiting = [
+            item
+            for type in _ASKING
+            for item in await fetched(self._client, "/v1/items", connection=self._connection, type=type)
+        ]
         if not waiting:
             return 0
         truth = Truth(world(*await self._dumps()))
@@ -94,7 +97,7 @@ class Operator:
         """Everything that can be created or linked waits, but for pairs in doubt (R43, R09)."""
         if "compare_only" in self.expected:
             return
-        runs = await self._get("/v1/runs", connection=self._connection)
+        runs = await fetched(self._client, "/v1/runs", connection=self._connection)
         judged = Judged(
             our_type=self._our_type,
             last_run=exact(runs[0]["started"]),
@@ -167,13 +170,33 @@ class Operator:
         settled: dict[str, Any] = answer.json()
         return settled
 
-    async def _get(self, path: str, **query: Any) -> list[dict[str, Any]]:
-        answer = await self._client.get(path, params=query)
-        answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()
-        return found
+
+async def fetched(client: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
+    """A list of the engine's API. Raises httpx.HTTPError."""
+    answer = await client.get(path, params=query)
+    answer.raise_for_status()
+    found: list[dict[str, Any]] = answer.json()
+    return found
 
 
+async def told_events(client: httpx.AsyncClient, connection: str) -> list[dict[str, Any]]:
+    """Every event that tells people of an edit, for the checker. Raises httpx.HTTPError."""
+    found: list[dict[str, Any]] = []
+    for kind in _TOLD_KINDS:
+        after: int | None = 0
+        while after is not None:
+            query: dict[str, str | int] = {"query": f"kind:{kind} connection:{connection}", "after": after}
+            answer = await client.get("/v1/events", params={**query, "limit": _PAGE})
+            answer.raise_for_status()
+            page = answer.json()
+            found += page["events"]
+            after = page["next"] if page["more"] else None
+    return found
+
+
+_TOLD_KINDS = ("notice", "conflict", "task", "rejection")
+_PAGE = 10_000  # events in one answer
+_ASKING = ("duplicate", "hold", "conflict")
 _IN_DOUBT = frozenset({"same_person_other_email", "namesake"})
 
 

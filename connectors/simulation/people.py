@@ -188,6 +188,16 @@ class _Writer:
             self.do(
                 at, "erp", "change_speaker", one.identity, "", staff, "written", "speaker_replaced", "sheet"
             )
+        at = self.sometime(1)
+        if (one := self.session(at, 2, 5)) is not None:
+            busy = self.used | self.school.dirty()
+            out = next((identity for identity in one.learners if identity not in busy), None)
+            others = (p.identity for p in reversed(self.people) if p.identity not in one.learners)
+            into = next((identity for identity in others if identity not in busy), None)
+            if out is not None and into is not None:
+                self.used |= {out, into}
+                pair = (("out", out), ("into", into))
+                self.do(at, "erp", "swap_learners", one.identity, "", pair, "roster", "swapped", "sheet")
         # Gone takes two occurrences to prove: three days ahead it is then still beyond 24 hours.
         if (one := self.session(early, 3, 6)) is not None:
             self.do(

@@ -129,7 +129,7 @@ class HandMade:
 
     `identity` is that of the ERP's person where it is the same person. `fields` are raw Edusign fields; where
     one refers to a record (STUDENTS, PROFESSOR, SCHOOL_GROUP) it holds the identity of another hand-made
-    record. A speaker's SCHOOL_ID lists the schools they belong to beside this one.
+    record. A speaker's SCHOOL_ID lists the schools they belong to, this one first.
     """
 
     kind: RecordKind
@@ -419,7 +419,7 @@ class _Builder:
             self._met("archived_other_name", learner, other, "held_name", note, same=False)
         own, shared = self.staff[0], self.staff[1]
         self.speaker = own.identity
-        for person, schools in ((own, []), (shared, ["another-school"])):
+        for person, schools in ((own, []), (shared, ["this-school", "another-school"])):
             fields: dict[str, Any] = {
                 "FIRSTNAME": person.first_name, "LASTNAME": person.last_name,
                 "EMAIL": person.email, "PHONE": "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from engine.service.models import ItemView, PlanView, RunView
 from engine.state import tables as t
 
 PLANS_KEPT = 20
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LeaseLost(Exception):
@@ -472,7 +473,7 @@ class Transaction:
             query = query.where(t.run.c.connection == connection)
         if state:
             query = query.where(t.run.c.state == state)
-        rows = self._db.execute(query.order_by(t.run.c.started.desc(), t.run.c.id.desc()).limit(limit))
+        rows = self._db.execute(query.order_by(*_newest(t.run.c.id)).limit(limit))
         return [RunView.model_validate(row.view) for row in rows]
 
     def put_plan(self, view: PlanView) -> None:
@@ -488,7 +489,7 @@ class Transaction:
         older = (
             sa.select(t.plan.c.id)
             .where(t.plan.c.connection == view.connection)
-            .order_by(t.plan.c.made_at.desc(), t.plan.c.id.desc())
+            .order_by(*_newest(t.plan.c.id))
             .offset(PLANS_KEPT)
         )
         ids: Sequence[str] = self._db.execute(older).scalars().all()
@@ -503,7 +504,7 @@ class Transaction:
         row = self._db.execute(
             sa.select(t.plan.c.view)
             .where(t.plan.c.connection == connection)
-            .order_by(t.plan.c.made_at.desc(), t.plan.c.id.desc())
+            .order_by(*_newest(t.plan.c.id))
             .limit(1)
         ).first()
         return None if row is None else PlanView.model_validate(row.view)
@@ -528,11 +529,15 @@ class Transaction:
             raise LeaseLost(lease.name)
 
     def release(self, lease: Lease) -> None:
-        self._db.execute(
-            sa.update(t.lease)
-            .where(t.lease.c.name == lease.name, t.lease.c.token == lease.token)
-            .values(expires=self.now)
-        )
+        """Let go of a lease, for whoever asks next, even should the clock have been put back meanwhile."""
+        where = (t.lease.c.name == lease.name, t.lease.c.token == lease.token)
+        self._db.execute(sa.update(t.lease).where(*where).values(expires=_LONG_AGO))
+
+    def release_of_the_dead(self) -> None:
+        """Let go of every lease where the store belongs to one engine at a time: SQLite, under its folder's
+        lock. Whoever held one there is dead; elsewhere leases run out by themselves."""
+        if self._db.dialect.name == "sqlite":
+            self._db.execute(sa.update(t.lease).values(expires=_LONG_AGO))
 
     # SQL that differs between the two databases
 
@@ -543,6 +548,11 @@ class Transaction:
     def _upsert(self, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         insert = self._dialect_insert(table).values(**key, **values)
         self._db.execute(insert.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
+def _newest(id: sa.Column[Any]) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
+    """The order of ids that end in a running number, highest first: clocks may be put back, numbers not."""
+    return sa.func.length(id).desc(), id.desc()
 
 
 def _link_is(connection: str, kind: Kind, erp_id: str) -> sa.ColumnElement[bool]:

@@ -2,20 +2,25 @@
 
 def test_a_story() -> None:
     async def story(town: Town) -> None:
-        await town.settled()
         await town.plan_is_empty()
 
-    play(story)
+    play(story, settled=True)
+
+`settled=True` begins where first contact is over and everything is carried over; what leads there is played
+once per process and kept.
 """
 
 from __future__ import annotations
 
 import asyncio
+import pickle
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -30,6 +35,7 @@ from engine.config_models import Config, ConnectionConfig, EngineConfig, Limit
 from engine.live import Engine
 from engine.records import Kind
 from engine.service.models import (
+    ApplyRequest,
     ChangeView,
     DecideRequest,
     EventView,
@@ -51,16 +57,76 @@ GENEROUS = {
 }
 
 
+class Known(NamedTuple):
+    """A linked record: its hidden identity, and its name on either side."""
+
+    kind: Kind
+    identity: str
+    erp_id: str
+    edusign_id: str
+
+
 class Side:
     """One connection's two simulators."""
 
-    def __init__(self, name: str, seed: int, learners: int, start: date, clock: Any, weeks: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        seed: int,
+        learners: int,
+        start: date,
+        clock: Any,
+        weeks: int,
+        switches: EdusignSwitches,
+    ) -> None:
         self.name = name
         self.school = School.seeded(seed, learners=learners, start=start, weeks=weeks)
         self.erp = YpareoSimulator(self.school, clock)
-        self.edusign = EdusignSimulator(
-            seed, clock, EdusignSwitches(latency=0.0), handmade=self.school.handmade
-        )
+        self.edusign = EdusignSimulator(seed, clock, switches, handmade=self.school.handmade)
+
+    def photograph(self) -> bytes:
+        """Both simulators' stores and ledgers as they are now."""
+        return pickle.dumps([{k: vars(one)[k] for k in keys} for one, keys in self._changing()])
+
+    def restore(self, photograph: bytes) -> None:
+        for (one, _keys), values in zip(self._changing(), pickle.loads(photograph), strict=True):
+            vars(one).update(values)
+
+    def _changing(self) -> list[tuple[Any, list[str]]]:
+        """What holds state, and under which names."""
+        kept = {"control", "now", "switches"}
+        ledgers = ["offset", "writes", "edits", "requests"]
+        return [
+            (self.erp.store, sorted(vars(self.erp.store).keys() - kept)),
+            (self.edusign.store, sorted(vars(self.edusign.store).keys() - kept)),
+            (self.edusign.hand, ["_ids"]),
+            (self.erp.control, ledgers),
+            (self.edusign.control, ledgers),
+        ]
+
+
+class Line(httpx.AsyncBaseTransport):
+    """The line to one simulator; `tap` is awaited with each request before it is handed over."""
+
+    def __init__(self, side: Side, system: str) -> None:
+        self._side = side
+        self._system = system
+        self.tap: Callable[[httpx.Request], Awaitable[None]] | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.tap is not None:
+            await self.tap(request)
+        app = self._side.erp.app if self._system == "erp" else self._side.edusign.app
+        return await httpx.ASGITransport(app).handle_async_request(request)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A town at rest: the engine's state, both systems, and when."""
+
+    at: datetime
+    state: bytes
+    sides: Mapping[str, bytes]
 
 
 class Town:
@@ -78,25 +144,37 @@ class Town:
         windows: tuple[Window, ...] | None,
         seed: int,
         removals_after: timedelta,
-        limits: dict[str, Limit],
+        limits: Mapping[str, Limit],
+        switches: EdusignSwitches,
+        begun: date,
     ) -> None:
         self.loop = loop
         self.folder = folder
         self.world_clock = SteppedClock(VirtualClock(start.astimezone(UTC), loop))
         self.clock = SteppedClock(self.world_clock)
         """The engine's own clock: step `offset` to let it go wrong alone; `world_clock`'s for everybody."""
-        day = start.astimezone(PARIS).date()
         self.sides = {
-            name: Side(name, seed + n, learners, day, self.world_clock, weeks)
+            name: Side(name, seed + n, learners, begun, self.world_clock, weeks, switches)
             for n, name in enumerate(connections)
         }
+        self.settings: dict[str, Any] = {}
+        """Yparéo's own settings beside address and token; `options` are the connection's."""
+        self._seen_writes = dict.fromkeys(connections, 0)
         self.options: dict[str, Any] = {
             "windows": windows,
             "removals_after": removals_after,
             "limits": {**GENEROUS, **limits},
         }
+        self.lines = {
+            (name, system): Line(side, system)
+            for name, side in self.sides.items()
+            for system in ("erp", "edusign")
+        }
         self.transports: dict[tuple[str, str], httpx.AsyncBaseTransport] = {}
-        self.engine = self.opened()
+        self.engine: Engine
+        self.schedule = False
+        """Whether windows start runs by themselves."""
+        self._up = False
 
     @property
     def side(self) -> Side:
@@ -106,6 +184,21 @@ class Town:
     @property
     def name(self) -> str:
         return self.side.name
+
+    @property
+    def line(self) -> Line:
+        """The first connection's line to Edusign."""
+        return self.lines[self.name, "edusign"]
+
+    @property
+    def hand(self) -> Any:
+        """A person at Edusign's UI."""
+        return self.side.edusign.hand
+
+    @property
+    def erp(self) -> Any:
+        """The people at the ERP's UI."""
+        return self.side.erp.store
 
     def opened(self) -> Engine:
         """An engine on this town's folder, not started."""
@@ -132,7 +225,7 @@ class Town:
                         {"key": "env:EDUSIGN", "url": "http://127.0.0.1:1", "heavy_per_minute": 480}
                     ),
                     settings=known["ypareo"].settings.model_validate(
-                        {"url": "http://127.0.0.1:2/index.php", "token": "env:YPAREO"}
+                        {"url": "http://127.0.0.1:2/index.php", "token": "env:YPAREO", **self.settings}
                     ),
                     **given,
                 )
@@ -141,28 +234,35 @@ class Town:
         )
 
     def _transport(self, name: str, system: str) -> httpx.AsyncBaseTransport:
-        given = self.transports.get((name, system))
-        if given is not None:
-            return given
-        side = self.sides[name]
-        return httpx.ASGITransport(side.erp.app if system == "erp" else side.edusign.app)
+        return self.transports.get((name, system)) or self.lines[name, system]
 
     # Time and processes
 
     async def at(self, wall: str) -> None:
         """Let time pass until a Paris wall time such as "2026-09-15 11:40"."""
         local = datetime.fromisoformat(wall).replace(tzinfo=PARIS)
-        await self.world_clock.sleep_until(local.astimezone(UTC))
+        while (left := (local - self.world_clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 clocks may step
+            await asyncio.sleep(left)
 
     async def after(self, **span: float) -> None:
         """Let a span pass: `await town.after(hours=2)`."""
         await asyncio.sleep(timedelta(**span).total_seconds())
 
+    async def stop(self) -> None:
+        """Stop the engine; nothing where it is stopped."""
+        if self._up:
+            self._up = False
+            await self.engine.stop()
+
     async def restart(self) -> None:
         """Stop the engine and start another on the same folder."""
-        await self.engine.stop()
+        await self.stop()
         self.engine = self.opened()
-        await self.engine.start()
+        await self.start()
+
+    async def start(self) -> None:
+        await self.engine.start(schedule=self.schedule)
+        self._up = True
 
     # What a sysadmin does
 
@@ -170,6 +270,10 @@ class Town:
         """Run an import now and wait for its end."""
         view = await self.engine.start_run(RunRequest(connection=name or self.name, only=only), "ada")
         return await self.engine.wait_run(view.id)
+
+    async def apply(self, plan: PlanView, *changes: str) -> RunView:
+        """Write a plan's changes as `rollcall apply` does: all that are not held, or the given ones."""
+        return await self.engine.apply(ApplyRequest(plan=plan.id, changes=changes or None), "ada")
 
     async def plan(self, name: str = "") -> PlanView:
         return await self.engine.plan(PlanRequest(connection=name or self.name), "ada")
@@ -194,16 +298,20 @@ class Town:
             await self.decide(hold, "approve")
         return len(holds)
 
-    async def settled(self, name: str = "") -> None:
+    async def settle(self, name: str = "") -> None:
         """First contact made and approved, everything carried over, people's pairs answered by the truth."""
         name = name or self.name
         await self.run(name)
         for _round in range(3):
+            if not await self.items("duplicate", name) and not await self.items("hold", name):
+                return
             for pair in await self.items("duplicate", name):
                 await self.decide(pair, "same" if self.same_person(pair) else "different")
             for hold in await self.items("hold", name):
                 await self.decide(hold, "refuse" if hold.code == "archived_other_name" else "approve")
             await self.run(name)
+
+    settled = settle
 
     def same_person(self, pair: ItemView) -> bool:
         side = self.sides[pair.connection]
@@ -212,6 +320,46 @@ class Town:
             return str(side.erp.code_of(row["identity"])) == pair.erp_id
         except ControlError:
             return False  # somebody the ERP never had
+
+    async def known(self, identity: str) -> Known:
+        """A linked record by its hidden identity."""
+        store = self.erp
+        kinds: tuple[tuple[Kind, Any], ...] = (
+            ("learner", store.learners), ("speaker", store.staff),
+            ("group", store.groups), ("sheet", store.sessions),
+        )  # fmt: skip
+        (kind,) = [kind for kind, rows in kinds if identity in rows]
+        erp_id = str(store.row(identity).code)
+        return Known(kind, identity, erp_id, (await self.linked(kind))[erp_id])
+
+    async def plain_learners(self, group: str = "G001") -> list[Known]:
+        """Linked learners of a group whom no dirt concerns."""
+        links, dirty = await self.linked("learner"), self.side.school.dirty()
+        return [
+            Known("learner", one.identity, str(one.code), links[str(one.code)])
+            for one in self.erp.learners.values()
+            if one.group == group and one.identity not in dirty and str(one.code) in links
+        ]
+
+    def row(self, one: Known) -> dict[str, Any]:
+        """Its raw Edusign record."""
+        return self.edusign_row(one.kind, one.edusign_id)
+
+    def roster(self, sheet: Known) -> set[str]:
+        """The Edusign ids of the learners on a sheet, or in a group."""
+        return {one["studentId"] if isinstance(one, dict) else one for one in self.row(sheet)["STUDENTS"]}
+
+    def sheets(self, erp_id: str = "") -> list[dict[str, Any]]:
+        """Raw sheets that carry an ERP key in their API_ID, its later sheets (`key#2`) too."""
+        rows = self.side.edusign.dump()["courses"]
+        return [row for row in rows if row["API_ID"].partition("#")[0] == erp_id]
+
+    def written(self, name: str = "") -> list[dict[str, Any]]:
+        """Edusign's ledger of API writes since this was last asked."""
+        name = name or self.name
+        writes = self.sides[name].edusign.control.writes
+        new, self._seen_writes[name] = writes[self._seen_writes[name] :], len(writes)
+        return list(new)
 
     async def log(self, query: str, limit: int = 500) -> list[EventView]:
         """Events by the log's grammar, newest first."""
@@ -239,6 +387,7 @@ Story = Callable[[Town], Awaitable[None]]
 def play(
     story: Story,
     *,
+    settled: bool = False,
     start: str = "2026-09-14 08:00",
     connections: tuple[str, ...] = ("lyon",),
     learners: int = 40,
@@ -246,32 +395,74 @@ def play(
     windows: tuple[Window, ...] | None = None,
     seed: int = 7,
     removals_after: timedelta = timedelta(0),
-    limits: dict[str, Limit] | None = None,
+    limits: Mapping[str, Limit] | None = None,
     schedule: bool = False,
+    switches: Mapping[str, Any] | None = None,
 ) -> None:
-    """Play one story on virtual time. `schedule`: whether windows start runs by themselves."""
+    """Play one story on virtual time. `schedule`: whether windows start runs by themselves.
+
+    `switches` are Edusign's; its latency is 0 unless they say otherwise.
+    """
+    begin = datetime.fromisoformat(start).replace(tzinfo=PARIS)
+    shape = {
+        "connections": connections,
+        "learners": learners,
+        "weeks": weeks,
+        "windows": windows,
+        "seed": seed,
+        "removals_after": removals_after,
+        "limits": tuple(sorted((limits or {}).items())),
+        "switches": EdusignSwitches(**{"latency": 0.0, **(switches or {})}),
+    }
+    kept = _settled(begin, **shape) if settled else None
+    _play(story, begin, kept, schedule, **shape)
+
+
+@lru_cache(maxsize=8)
+def _settled(begin: datetime, **shape: Any) -> Settled:
+    """The town of `begin` with everything carried over."""
+    taken: list[Settled] = []
+
+    async def story(town: Town) -> None:
+        for name in town.sides:
+            await town.settle(name)
+        await town.stop()
+        sides = {name: side.photograph() for name, side in town.sides.items()}
+        state = (town.folder / "state.sqlite").read_bytes()
+        taken.append(Settled(town.world_clock.now(), state, sides))
+
+    _play(story, begin, None, False, **shape)
+    return taken[0]
+
+
+def _play(
+    story: Story, begin: datetime, kept: Settled | None, schedule: bool, *, limits: Any, **shape: Any
+) -> None:
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
     with tempfile.TemporaryDirectory() as folder:
         town = Town(
             loop,
             Path(folder),
-            start=datetime.fromisoformat(start).replace(tzinfo=PARIS),
-            connections=connections,
-            learners=learners,
-            weeks=weeks,
-            windows=windows,
-            seed=seed,
-            removals_after=removals_after,
-            limits=limits or {},
+            start=kept.at if kept else begin,
+            begun=begin.date(),
+            limits=dict(limits),
+            **shape,
         )
+        if kept:
+            (town.folder / "state.sqlite").write_bytes(kept.state)
+            for name, photograph in kept.sides.items():
+                town.sides[name].restore(photograph)
+                town.written(name)
+        town.engine = town.opened()
 
         async def all_of_it() -> None:
-            await town.engine.start(schedule=schedule)
+            town.schedule = schedule
+            await town.start()
             try:
                 await story(town)
             finally:
-                await town.engine.stop()
+                await town.stop()
 
         try:
             loop.run_until_complete(all_of_it())

@@ -1,0 +1,186 @@
+"""Simulators and an engine as processes in real time, for stories in which the engine dies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from connectors.simulation.control import PREFIX
+
+CONNECTION = "crash"
+HORIZON_DAYS = 7
+
+READY = 30.0
+"""Seconds a process may take until it answers."""
+
+_KEYS = {"EDUSIGN_KEY": "edusign-crash-key", "YPAREO_TOKEN": "ypareo-crash-token"}
+
+# Runs are asked for one by one: the only window opens once in four years.
+_CONFIG = """\
+[connection.{connection}]
+erp = "ypareo"
+zone = "Europe/Paris"
+horizon_days = {horizon}
+[connection.{connection}.edusign]
+key = "env:EDUSIGN_KEY"
+url = "{edusign}"
+accept_unverified = true
+requests_per_minute = 1000000
+heavy_per_minute = 1000000
+[connection.{connection}.ypareo]
+token = "env:YPAREO_TOKEN"
+url = "{erp}"
+[[connection.{connection}.window]]
+flow = "import"
+name = "never"
+start = "0 3 29 2 *"
+duration = "1 hour"
+"""
+
+
+class Died(Exception):
+    """A process ended that should not have, or never got ready; the message holds its last words."""
+
+
+class Simulator:
+    """One simulator in its own process, and its control plane."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self.process = process
+        self.url = url
+        self._client = httpx.AsyncClient(base_url=url, timeout=READY)
+
+    @classmethod
+    async def started(cls, system: str, *, seed: int, learners: int, switches: Mapping[str, str]) -> Simulator:
+        """Start one on a free port. Raises Died."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "connectors", "simulate", system, "--json",
+            "--seed", str(seed), "--learners", str(learners),
+            *(f"{name}={value}" for name, value in switches.items()),
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), READY)
+        if not line:
+            raise Died(f"the {system} simulator did not start")
+        return cls(process, json.loads(line)["url"])
+
+    async def dump(self) -> dict[str, Any]:
+        """Everything it holds. Raises httpx.HTTPError."""
+        answer = await self._client.get(f"{PREFIX}/dump")
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def order(self, action: str, **arguments: Any) -> Any:
+        """Do something through the control plane. Raises httpx.HTTPStatusError where it makes no sense."""
+        answer = await self._client.post(f"{PREFIX}/{action}", json=arguments)
+        answer.raise_for_status()
+        return answer.json()["result"]
+
+    async def stop(self) -> None:
+        await self._client.aclose()
+        await _ended(self.process, signal.SIGTERM)
+
+
+class EngineProcess:
+    """`python -m engine serve` in a folder of its own, started as often as a story wants."""
+
+    def __init__(self, folder: Path, erp: str, edusign: str) -> None:
+        self.folder = folder
+        self._config = folder / "rollcall.toml"
+        self._config.write_text(
+            _CONFIG.format(connection=CONNECTION, horizon=HORIZON_DAYS, edusign=edusign, erp=erp),
+            encoding="utf-8",
+        )
+        self.process: asyncio.subprocess.Process | None = None
+        self.client = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(folder / "state" / "engine.sock")),
+            base_url="http://engine",
+            timeout=READY,
+        )
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def dead(self) -> bool:
+        return self.process is None or self.process.returncode is not None
+
+    async def start(self) -> None:
+        """Start it and wait until it answers. Raises Died."""
+        with (self.folder / "engine.out").open("ab") as out:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "engine", "serve",
+                "--config", str(self._config), "--folder", str(self.folder / "state"),
+                stdout=out, stderr=out, env={**os.environ, **_KEYS},
+            )  # fmt: skip
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + READY
+        while loop.time() < limit and not self.dead:
+            try:
+                (await self.client.get("/v1/status")).raise_for_status()
+            except httpx.HTTPError:
+                await asyncio.sleep(0.02)
+            else:
+                return
+        raise Died(f"the engine did not start: {self.last_words()}")
+
+    async def kill(self) -> None:
+        """SIGKILL, now."""
+        assert self.process is not None
+        await _ended(self.process, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        if not self.dead:
+            assert self.process is not None
+            await _ended(self.process, signal.SIGTERM)
+        await self.client.aclose()
+
+    def last_words(self) -> str:
+        """The end of what it wrote to its terminal."""
+        try:
+            return (self.folder / "engine.out").read_text("utf-8", "replace")[-1500:]
+        except OSError:
+            return ""
+
+    def intents(self) -> list[dict[str, Any]]:
+        """Every intent, read from the state file beside the engine; [] before there is one."""
+        path = self.folder / "state" / "state.sqlite"
+        if not path.exists():
+            return []
+        state = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            state.row_factory = sqlite3.Row
+            rows = state.execute(
+                "select id, verb, kind, erp_id, edusign_id, api_id, sent, state, run_id from intent order by id"
+            ).fetchall()
+        finally:
+            state.close()
+        return [{**dict(row), "sent": json.loads(row["sent"])} for row in rows]
+
+
+def keys(system: str) -> str:
+    """The key a simulator of this stage accepts."""
+    return _KEYS["EDUSIGN_KEY" if system == "edusign" else "YPAREO_TOKEN"]
+
+
+async def _ended(process: asyncio.subprocess.Process, how: signal.Signals) -> None:
+    if process.returncode is None:
+        process.send_signal(how)
+        try:
+            await asyncio.wait_for(process.wait(), 10.0)
+        except TimeoutError:
+            process.kill()
+            await process.wait()

@@ -114,9 +114,14 @@ def _offline(given: argparse.Namespace) -> int:
     for name, one in found.items():
         counts = ", ".join(f"{n} {word}" for word, n in sorted(one["open"].items())) or _("nothing open")
         last = one["last_run"][0] if one["last_run"] else None
-        state = f"{last['state']} {last['started'][:16]}" if last else _("no run yet")
+        state = f"{_ended(last['state'])} {last['started'][:16]}" if last else _("no run yet")
         print(printable(_("{name}: last run {state}; {counts}").format(name=name, state=state, counts=counts)))
     return DONE
+
+
+def _ended(state: str) -> str:
+    """How a run stands while no engine runs: what was under way then was cut short."""
+    return _("interrupted") if state == "running" else state
 
 
 def _offline_events(config: Config, given: argparse.Namespace) -> int:

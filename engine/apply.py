@@ -124,6 +124,7 @@ class Writer:
             tx.close_intent(intent.id, state, edusign_id, note)
             if arrived:
                 self._settle(tx, change, proven, edusign_id)
+                tx.tell(*self._overwritten(change, edusign_id, intent.run_id))
             tx.tell(
                 self._event(
                     "recovery",
@@ -545,21 +546,28 @@ class Writer:
             reason=change.reason,
         )
         events = [self._event("write", change, message, edusign_id, data=data)]
-        for name in change.overwrites if state == "written" else ():
-            edusign, erp = plain(change.before.get(name)), plain(change.after.get(name))
-            events.append(
-                self._event(
-                    "notice",
-                    change,
-                    _("{field} of {kind} {label} was changed in Edusign; the ERP's value stands").format(
-                        field=name, kind=change.kind, label=change.label
-                    ),
-                    edusign_id,
-                    level="notice",
-                    data={"field": name, "edusign": edusign, "erp": erp, "run": self.run_id},
-                )
+        return [*events, *(self._overwritten(change, edusign_id, self.run_id) if state == "written" else ())]
+
+    def _overwritten(self, change: Change, edusign_id: str, run_id: str) -> list[Event]:
+        """Each edit a person made in Edusign that this write undid, with both values and the run (R02)."""
+        return [
+            self._event(
+                "notice",
+                change,
+                _("{field} of {kind} {label} was changed in Edusign; the ERP's value stands").format(
+                    field=name, kind=change.kind, label=change.label
+                ),
+                edusign_id,
+                level="notice",
+                data={
+                    "field": name,
+                    "edusign": plain(change.before.get(name)),
+                    "erp": plain(change.after.get(name)),
+                    "run": run_id,
+                },
             )
-        return events
+            for name in change.overwrites
+        ]
 
     def _event(
         self,

@@ -15,6 +15,8 @@ from engine.live import Engine, Standing
 from engine.machine import FileLock, FolderLock, MachineLock, machine_id
 from engine.ports import AttendancePlatform, Connector, Erp, Surroundings, System
 from engine.run import Connection
+from engine.service.access import InProcess
+from engine.service.routes import application
 from engine.state.store import Store
 from engine.state.transaction import Transaction
 from engine.words import _
@@ -67,6 +69,11 @@ def compose(
     engine = Engine(config, clock, store, log, opened, standing, drain_interval=drain_interval)
     engine.locks = tuple(locks)
     return engine
+
+
+def api(engine: Engine, actor: str) -> Any:
+    """The engine's API as an ASGI application for callers in this process: all of them are `actor`."""
+    return application(engine, InProcess(actor))
 
 
 def _opened(

@@ -10,11 +10,11 @@ from typing import Any
 from engine.brakes import explanation
 from engine.changes import Block, Change, Conflict, Hold, Notice, Plan, Rejection, Task, jsonable
 from engine.events.event import Event
-from engine.records import Kind
+from engine.records import KINDS, Kind
 from engine.service.models import ChangeView, ItemType, ItemView
 from engine.state.transaction import Transaction
 from engine.urgency import Bites
-from engine.words import _
+from engine.words import _, ngettext
 
 REMINDER = timedelta(days=7)
 
@@ -79,7 +79,7 @@ def hold_item(hold: Hold) -> Wanted:
         type="hold",
         key=hold.key,
         kind=hold.kind or "",
-        label=_("{count} changes").format(count=len(hold.changes)),
+        label=ngettext("{count} change", "{count} changes", len(hold.changes)).format(count=len(hold.changes)),
         code=hold.cause,
         summary=hold.explanation or explanation(hold.cause),
         choices=("approve", "refuse"),
@@ -390,11 +390,14 @@ _REASONS: dict[str, str] = {
 def closer(
     complete_erp: frozenset[Kind], complete_edusign: frozenset[Kind], applied: bool
 ) -> Callable[[str, str, str], bool]:
-    """Which open items a run may close by not finding them again."""
+    """Which open items a run may close by not finding them again: never those of a kind it saw in part.
+
+    An item of no kind may concern any.
+    """
+    whole = complete_erp & complete_edusign
 
     def closable(type: str, kind: str, code: str) -> bool:
-        if code in BY_APPLYING:
-            return applied
-        return not kind or (kind in complete_erp and kind in complete_edusign)
+        seen = kind in whole if kind else whole >= set(KINDS)
+        return seen and (applied or code not in BY_APPLYING)
 
     return closable

@@ -285,6 +285,7 @@ class _Planner:
                     label=entry.record.label,
                     before={"archived": "yes"},
                     after={"archived": "no"},
+                    overwrites=("archived",),
                     reason="archived in Edusign by hand, still in the ERP",
                     rule="R08",
                 )
@@ -601,7 +602,7 @@ class _Planner:
         return frozenset(
             token
             for token in self._set(value)
-            if (kind, token) not in self.gone
+            if (kind == "group" or (kind, token) not in self.gone)
             and (self.links.get(kind, token) or (kind, token) in self.found or (kind, token) in self.new)
         )
 

@@ -217,11 +217,8 @@ class Run:
                 self.another_writer = self._strangers(observed, memory)
                 await self._note(made)
                 if stale := self._stale(made):
-                    self.messages.append(
-                        _("{count} changes of the plan are no longer the same and were not written: {ids}").format(
-                            count=len(stale), ids=", ".join(stale)
-                        )
-                    )
+                    message = _("{count} changes of the plan are no longer the same, not written: {ids}")
+                    self.messages.append(message.format(count=len(stale), ids=", ".join(stale)))
                 if self.another_writer or self.order.dry:
                     break
                 await self._say_if_too_long(made)
@@ -307,7 +304,7 @@ class Run:
             return lambda change: "" if change.id in wanted_ids else "not_chosen"
         if self.order.only is not None:
             asked = _with_needed(made.changes, self.order.only)
-            return lambda change: "" if change.key in asked else "not_asked"
+            return lambda change: "" if change.id in asked else "not_asked"
         return lambda _change: ""
 
     async def _note(self, made: Plan) -> None:
@@ -386,6 +383,7 @@ class Run:
         if reason:
             if reason not in self.messages:
                 self.messages.append(reason)
+            self.state = "incomplete"
             return False
         deadline = self.order.deadline
         if deadline is None or self.clock.now() < deadline:
@@ -498,9 +496,13 @@ class Run:
         return bool(waiting & (asked | {b.kind for b in self.last.blocks}))
 
     def _settled_notices(self) -> list[Notice]:
-        """What the first plan noticed and this run settled itself."""
+        """What the first plan noticed and this run settled itself; restores are told with their write."""
         open_still = {(n.kind, n.erp_id, n.code) for n in self.last.notices}
-        return [n for n in self.first.notices if (n.kind, n.erp_id, n.code) not in open_still]
+        return [
+            n
+            for n in self.first.notices
+            if (n.kind, n.erp_id, n.code) not in open_still and n.code != "archived_in_edusign"
+        ]
 
     def _partial(self) -> bool:
         return self.order.only is not None or self.order.chosen is not None or self.state != "running"
@@ -722,11 +724,13 @@ class Run:
         self.progress = ProgressView(what=what, done=done, total=total)
 
 
-def _with_needed(changes: Iterable[Change], only: tuple[Kind, str]) -> set[tuple[Kind, str]]:
-    """One record by either id, and those its changes need written first."""
+def _with_needed(changes: Iterable[Change], only: tuple[Kind, str]) -> set[str]:
+    """The ids of one record's changes, by either of its ids, and of those that make what they refer to."""
     kind, id = only
     mine = [c for c in changes if c.kind == kind and id in (c.erp_id, c.edusign_id)]
-    return {c.key for c in mine} | {key for c in mine for key in dependencies(c)}
+    needed = {key for c in mine for key in dependencies(c)}
+    makers = [c for c in changes if c.key in needed and c.verb in ("create", "link", "restore")]
+    return {c.id for c in (*mine, *makers)}
 
 
 def _held(made: Plan) -> int:

@@ -97,6 +97,7 @@ def dependencies(change: Change) -> Sequence[tuple[Kind, str]]:
 
 
 def _urgency(change: Change) -> tuple[object, ...]:
-    removal = change.verb in ("archive", "withdraw")
+    # Who goes is first taken off sheets and groups, for which the link is still needed.
+    removal = change.verb in ("archive", "withdraw", "unlink")
     at = LATER if removal or change.bites_at is None else change.bites_at
     return (at, _RANK[change.verb], _KIND_RANK[change.kind], change.erp_id, change.id)

@@ -341,7 +341,7 @@ class _LostInEdusign:
                     if field in ("learners", "members") and learner in (entry.get("erp") or ()):
                         return True
                 case "archive":
-                    if entry.get("code") == "archived_in_edusign":
+                    if entry.get("field") == "archived" and entry.get("edusign") != entry.get("erp"):
                         return True
                 case "delete":
                     if entry.get("code") == "deleted_in_edusign":

@@ -13,7 +13,6 @@ import asyncio
 import json
 import random
 import shutil
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +28,7 @@ from connectors.simulation.checker import End, Story, judge
 from connectors.simulation.checker_raw import exact, world
 from connectors.simulation.operator import Operator, fetched, told_events
 from connectors.simulation.school import School, Session
-from connectors.simulation.stage import CONNECTION, HORIZON_DAYS, EngineProcess, Simulator, keys
+from connectors.simulation.stage import CONNECTION, HORIZON_DAYS, ZONE, EngineProcess, Simulator, keys
 from engine.clock import SystemClock
 from engine.words import _
 
@@ -38,11 +37,13 @@ ENOUGH = 0.8
 """The share of kills that must have left an open intent; else the kills fell where nothing could go wrong."""
 SIDE_BY_SIDE = 2
 OUR_TYPE = f"rollcall-{CONNECTION}"
-REMOVALS_AFTER = timedelta(days=7)
+REMOVALS_AFTER = timedelta(seconds=1)
 
 _PHASES = ("before_commit", "after_commit", "after_answer")
 _MOST_RUNS = 12
 _SECOND_KILL = 0.5
+_LAST_BREATH = 5.0
+"""Seconds a killed engine is given to be gone."""
 _QUIET_RUNS = 2
 _PATIENCE = 60.0
 """Seconds one run may take."""
@@ -176,7 +177,7 @@ async def _one_seed(seed: int, learners: int) -> Outcome:
             ),
         )
         simulators += [erp, edusign]
-        engine = EngineProcess(folder, erp.url, edusign.url)
+        engine = EngineProcess(folder, erp.url, edusign.url, SystemClock().now())
         await _Tale(seed, learners, erp, edusign, engine, outcome).tell()
     except Exception as error:
         outcome.trouble = f"{type(error).__name__}: {error}"
@@ -209,7 +210,7 @@ class _Tale:
         self.engine = engine
         self.outcome = outcome
         # The simulators begin today by their own clock, which is this machine's.
-        self.today = SystemClock().now().astimezone(ZoneInfo("Europe/Paris")).date()
+        self.today = SystemClock().now().astimezone(ZoneInfo(ZONE)).date()
         self.school = School.seeded(seed, learners, self.today)
         self.operator = Operator(
             engine.client,
@@ -235,10 +236,10 @@ class _Tale:
             await self._killed_in_recovery()
         await self._until_quiet()
         await self._edit()
-        await self._under_fire(self._below(3))
+        await self._under_fire(self._below(9))
         if self.rng.random() < _SECOND_KILL:
             await self._killed_in_recovery()
-        await self._under_fire(self._below(4))
+        await self._under_fire(self._below(5))
         await self._until_quiet()
         await self._judge()
 
@@ -259,21 +260,12 @@ class _Tale:
             path = f"/v1/runs/{asked.json()['id']}/end"
             answer = await self.engine.client.get(path, timeout=_PATIENCE)
         except (httpx.TransportError, httpx.TimeoutException) as error:
-            if await self._died():
+            if await self.engine.died(_LAST_BREATH):
                 return None
             raise Stuck(f"a run did not end: {error!r}") from error
         answer.raise_for_status()
         ended: dict[str, Any] = answer.json()
         return ended
-
-    async def _died(self) -> bool:
-        """Whether the engine is dead, given a moment to be so."""
-        try:
-            if self.engine.process is not None:
-                await asyncio.wait_for(self.engine.process.wait(), 5.0)
-        except TimeoutError:
-            return False
-        return True
 
     async def _under_fire(self, nth: int) -> None:
         """A run that is to die at its `nth` write."""
@@ -286,7 +278,7 @@ class _Tale:
         await self.edusign.order("clear")
         dump = await self.edusign.dump()
         struck = dump["kills"][before:]
-        if struck and await self._died():
+        if struck and await self.engine.died(_LAST_BREATH):
             number = struck[0]["write"]
             verb = "" if number is None else dump["writes"][number - 1]["verb"]
             self._note(phase, verb)
@@ -300,7 +292,7 @@ class _Tale:
         await self.edusign.order("fault", kind="silence", seconds=_PATIENCE)
         await self.engine.client.post("/v1/runs", json={"connection": CONNECTION})
         async with asyncio.timeout(_PATIENCE):
-            while sum((await self.edusign.dump())["requests"].values()) == asked:
+            while sum((await self.edusign.dump())["requests"].values()) == asked:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         verb = self._open()[0]["verb"]
         await self.engine.kill()

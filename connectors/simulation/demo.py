@@ -34,11 +34,10 @@ from connectors.simulation.school import SMALLEST, School
 from connectors.ypareo import YpareoSettings
 from connectors.ypareo.simulator import YpareoSimulator, YpareoSwitches
 from engine.clock import VirtualClock, VirtualLoop
+from engine.compose import api as api_of
 from engine.compose import compose
 from engine.config_models import Config, ConnectionConfig, EngineConfig
 from engine.live import Engine
-from engine.service.access import InProcess
-from engine.service.routes import application
 from engine.windows import Occurrence, default_windows, occurrences
 from engine.words import _
 
@@ -123,7 +122,7 @@ def play(
 ) -> dict[str, Any]:
     """Play `days` days of windows from the first day on; the report. `folder` takes state and log."""
     thresholds = gc.get_threshold()
-    # Most of what is made here lives to the end: looking for garbage as often as usual costs a quarter of it all.
+    # Most of what is made here lives to the end: looking for garbage as often as usual costs a quarter more.
     gc.set_threshold(200_000, 20, 20)
     try:
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
@@ -143,7 +142,6 @@ async def _play(
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     clock = VirtualClock(datetime.combine(FIRST_DAY, WAKE, ZoneInfo(ZONE)).astimezone(UTC), loop)
-    clients: dict[str, httpx.AsyncClient] = {}
     simulators = {name: _simulators(seed, learners, clock) for name in erps}
     config = _config(erps, folder)
     engine = compose(
@@ -156,10 +154,9 @@ async def _play(
         drain_interval=DRAIN_INTERVAL,
     )
     api = httpx.AsyncClient(
-        transport=httpx.ASGITransport(application(engine, InProcess("operator"))),
+        transport=httpx.ASGITransport(api_of(engine, "operator")),
         base_url="http://engine",
     )
-    clients["engine"] = api
     scenes = [_scene(name, simulators[name], api, seed, days, config.connections[name]) for name in erps]
     end = max(one.ends for scene in scenes for one in scene.windows)
     await engine.start()

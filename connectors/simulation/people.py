@@ -192,8 +192,8 @@ class _Writer:
         if (one := self.session(at, 2, 5)) is not None:
             busy = self.used | self.school.dirty()
             out = next((identity for identity in one.learners if identity not in busy), None)
-            others = (p.identity for p in reversed(self.people) if p.identity not in one.learners)
-            into = next((identity for identity in others if identity not in busy), None)
+            elsewhere = (p.identity for p in reversed(self.people) if p.identity not in one.learners)
+            into = next((identity for identity in elsewhere if identity not in busy), None)
             if out is not None and into is not None:
                 self.used |= {out, into}
                 pair = (("out", out), ("into", into))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
+import runpy
 import signal
 import sqlite3
 import sys
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -18,18 +23,22 @@ from connectors.simulation.control import PREFIX
 
 CONNECTION = "crash"
 HORIZON_DAYS = 7
+ZONE = "Europe/Paris"
 
 READY = 30.0
 """Seconds a process may take until it answers."""
 
 _KEYS = {"EDUSIGN_KEY": "edusign-crash-key", "YPAREO_TOKEN": "ypareo-crash-token"}
 
-# Runs are asked for one by one: the only window opens once in four years.
+_LOADED = ("engine.__main__", "connectors.edusign.client", "connectors.ypareo.client")
+
+# Runs are asked for one by one: the only window opens when the story is long over.
 _CONFIG = """\
 [connection.{connection}]
 erp = "ypareo"
-zone = "Europe/Paris"
+zone = "{zone}"
 horizon_days = {horizon}
+removals_after = "1 second"
 [connection.{connection}.edusign]
 key = "env:EDUSIGN_KEY"
 url = "{edusign}"
@@ -41,8 +50,7 @@ token = "env:YPAREO_TOKEN"
 url = "{erp}"
 [[connection.{connection}.window]]
 flow = "import"
-name = "never"
-start = "0 3 29 2 *"
+start = "0 {hour} * * *"
 duration = "1 hour"
 """
 
@@ -93,16 +101,25 @@ class Simulator:
 
 
 class EngineProcess:
-    """`python -m engine serve` in a folder of its own, started as often as a story wants."""
+    """`python -m engine serve` in a folder of its own, started as often as a story wants.
 
-    def __init__(self, folder: Path, erp: str, edusign: str) -> None:
+    Each start is a process of its own, forked from one that has the engine's modules loaded: a story starts
+    many, and loading them is most of a start.
+    """
+
+    def __init__(self, folder: Path, erp: str, edusign: str, now: datetime) -> None:
         self.folder = folder
         self._config = folder / "rollcall.toml"
-        self._config.write_text(
-            _CONFIG.format(connection=CONNECTION, horizon=HORIZON_DAYS, edusign=edusign, erp=erp),
-            encoding="utf-8",
+        content = _CONFIG.format(
+            connection=CONNECTION,
+            horizon=HORIZON_DAYS,
+            zone=ZONE,
+            edusign=edusign,
+            erp=erp,
+            hour=(now.astimezone(ZoneInfo(ZONE)).hour + 12) % 24,
         )
-        self.process: asyncio.subprocess.Process | None = None
+        self._config.write_text(content, encoding="utf-8")
+        self._process: Any = None
         self.client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(folder / "state" / "engine.sock")),
             base_url="http://engine",
@@ -111,21 +128,20 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
+        assert self._process is not None
+        return int(self._process.pid)
 
     @property
     def dead(self) -> bool:
-        return self.process is None or self.process.returncode is not None
+        return self._process is None or self._process.exitcode is not None
 
     async def start(self) -> None:
         """Start it and wait until it answers. Raises Died."""
-        with (self.folder / "engine.out").open("ab") as out:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "engine", "serve",
-                "--config", str(self._config), "--folder", str(self.folder / "state"),
-                stdout=out, stderr=out, env={**os.environ, **_KEYS},
-            )  # fmt: skip
+        arguments = ["serve", "--config", str(self._config), "--folder", str(self.folder / "state")]
+        self._process = _forked().Process(
+            target=_serve, args=(arguments, str(self.folder / "engine.out")), daemon=True
+        )
+        self._process.start()
         loop = asyncio.get_running_loop()
         limit = loop.time() + READY
         while loop.time() < limit and not self.dead:
@@ -137,23 +153,23 @@ class EngineProcess:
                 return
         raise Died(f"the engine did not start: {self.last_words()}")
 
+    async def died(self, within: float) -> bool:
+        """Whether it is dead, given some seconds to be so."""
+        if self._process is not None:
+            await asyncio.to_thread(self._process.join, within)
+        return self.dead
+
     async def kill(self) -> None:
         """SIGKILL, now."""
-        assert self.process is not None
-        await _ended(self.process, signal.SIGKILL)
+        self._process.kill()
+        await self.died(READY)
 
     async def stop(self) -> None:
         if not self.dead:
-            assert self.process is not None
-            await _ended(self.process, signal.SIGTERM)
+            self._process.terminate()
+            if not await self.died(10.0):
+                await self.kill()
         await self.client.aclose()
-
-    def last_words(self) -> str:
-        """The end of what it wrote to its terminal."""
-        try:
-            return (self.folder / "engine.out").read_text("utf-8", "replace")[-1500:]
-        except OSError:
-            return ""
 
     def intents(self) -> list[dict[str, Any]]:
         """Every intent, read from the state file beside the engine; [] before there is one."""
@@ -169,6 +185,31 @@ class EngineProcess:
         finally:
             state.close()
         return [{**dict(row), "sent": json.loads(row["sent"])} for row in rows]
+
+    def last_words(self) -> str:
+        """The end of what it wrote to its terminal."""
+        try:
+            return (self.folder / "engine.out").read_text("utf-8", "replace")[-1500:]
+        except OSError:
+            return ""
+
+
+@lru_cache(maxsize=1)
+def _forked() -> Any:
+    """Where engines are forked from."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_LOADED))
+    return context
+
+
+def _serve(arguments: list[str], out: str) -> None:
+    """An engine's whole life, in its own process."""
+    with open(out, "ab", buffering=0) as file:  # noqa: PTH123
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ.update(_KEYS)
+    sys.argv = ["engine", *arguments]
+    runpy.run_module("engine", run_name="__main__", alter_sys=True)
 
 
 def keys(system: str) -> str:

@@ -31,6 +31,7 @@ from engine.service.models import (
 from engine.words import _, ngettext
 
 _LABEL = 32
+_HELD_SHOWN = 5
 _UNLIMITED = 1_000_000
 
 
@@ -162,7 +163,9 @@ def run(view: RunView, look: Look) -> str:
         lines.append(_("Read: {counts}.").format(counts=counts(view.observed)))
     if view.requests:
         lines.append(_("Requests: {counts}.").format(counts=counts(view.requests)))
-    lines += [f"{kind}: {counts(numbers)}." for kind, numbers in view.accounting.items()]
+    lines += [
+        f"{kind}: {counts(numbers)}." for kind, numbers in view.accounting.items() if any(numbers.values())
+    ]
     return runs([view], look) + paragraph(lines, look)
 
 
@@ -230,11 +233,19 @@ def items(views: Sequence[ItemView], look: Look) -> str:
     if not views:
         return _("Nothing here.") + "\n"
     if any(view.changes for view in views):
-        return "\n".join(
-            _item_rows([view], look) + (changes(view.changes, look, indent=2) if view.changes else "")
-            for view in views
-        )
+        return "\n".join(_item_rows([view], look) + _held(view, look) for view in views)
     return _item_rows(views, look)
+
+
+def _held(view: ItemView, look: Look) -> str:
+    """The first of an item's changes, which come by urgency, and how many more there are."""
+    if not view.changes:
+        return ""
+    more = len(view.changes) - _HELD_SHOWN
+    shown = changes(view.changes[:_HELD_SHOWN], look, indent=2)
+    if more <= 0:
+        return shown
+    return shown + "  " + _("{n} more: rollcall changes {name}").format(n=more, name=view.connection) + "\n"
 
 
 def _item_rows(views: Sequence[ItemView], look: Look) -> str:
@@ -338,8 +349,8 @@ def findings(views: Sequence[FindingView], look: Look) -> str:
         Column(_("result")),
         Column(_("connection"), least=10, most=24),
         Column(_("what"), least=12, most=40),
-        Column(_("detail"), wrap=True),
-        Column(_("what to do"), least=20, most=60),
+        Column(_("detail"), least=12, most=40),
+        Column(_("what to do"), wrap=True),
     )
     rows = [
         (

@@ -73,7 +73,7 @@ def _element(element: Any) -> str:
 
 def pairs(data: Mapping[str, Any]) -> str:
     """`key: value; key: value`."""
-    return "; ".join(f"{key}: {value(content)}" for key, content in data.items())
+    return "; ".join(f"{key}: {value(content)}" for key, content in data.items() if content not in ({}, []))
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

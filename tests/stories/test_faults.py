@@ -11,6 +11,8 @@ import pytest
 
 from connectors.simulation.control import FaultOrder
 from engine.config_models import Limit
+from engine.items import closer
+from engine.records import KINDS
 from engine.service.models import EventView, RunView
 from tests.stories.town import Side, Town, play
 
@@ -236,3 +238,18 @@ def test_R35_saturday_maintenance_is_expected_a_refused_key_is_not(
         assert told.level == "error"
 
     play(story, settled=True, start=FRIDAY, limits=ROOM_FOR_ALL)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "closes"),
+    [
+        ("speaker", "missing_email", True),
+        ("learner", "missing_email", False),
+        ("", "archived_other_name", False),
+        ("", "options", False),
+    ],
+)
+def test_R13_an_open_item_of_a_kind_seen_in_part_stays_open(kind: str, code: str, closes: bool) -> None:
+    all_kinds = frozenset(KINDS)
+    closable = closer(all_kinds, all_kinds - {"learner"}, applied=True)
+    assert closable("rejection" if kind else "hold", kind, code) is closes

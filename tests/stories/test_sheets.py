@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from tests.stories.town import Known, Town, play
@@ -93,9 +94,11 @@ def test_R18_a_signature_given_between_the_reading_and_the_write_is_not_erased()
         sheet = await town.known("S00012")
         town.erp.move_session(sheet.identity, rooms=[104], who="secretary")
 
-        async def sign_late(request: object) -> None:
-            path = getattr(request, "url").path
-            if path.endswith(f"/course/{sheet.edusign_id}") and not town.row(sheet)["PROFESSOR_SIGNATURE"]:
+        async def sign_late(request: httpx.Request) -> None:
+            if (
+                request.url.path.endswith(f"/course/{sheet.edusign_id}")
+                and not town.row(sheet)["PROFESSOR_SIGNATURE"]
+            ):
                 speaker_signs(town, sheet)
 
         town.line.tap = sign_late

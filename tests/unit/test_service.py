@@ -291,7 +291,12 @@ def test_a_stop_does_not_wait_for_streams_and_waits(tmp_path: Path) -> None:
             waiting.set()
             await asyncio.Event().wait()
 
+        def follow(self, query: str, *, after: int | None = None, me: str = "") -> AsyncIterator[EventView]:
+            followed.set()
+            return super().follow(query, after=after, me=me)
+
     waiting = threading.Event()
+    followed = threading.Event()
     path = tmp_path / "engine.sock"
     errors: list[Exception] = []
 
@@ -309,8 +314,10 @@ def test_a_stop_does_not_wait_for_streams_and_waits(tmp_path: Path) -> None:
         first = threading.Thread(target=lambda: next(following), daemon=True)
         first.start()
         assert waiting.wait(10)
+        assert followed.wait(10)
         engine.append(event(1))
         first.join(10)
+        assert not first.is_alive()
         engine.stop()
         waiter.join(10)
     assert len(errors) == 1

@@ -128,7 +128,9 @@ class FakePlatform:
     async def update(self, record: Record, fields: frozenset[str], api: tuple[str, str] | None = None) -> None:
         def effect() -> None:
             seen = self.records[record.kind][record.id]
-            values = {name: record.value(name) for name in fields if (record.kind, name) != ("sheet", "learners")}
+            values = {
+                name: record.value(name) for name in fields if (record.kind, name) != ("sheet", "learners")
+            }
             stamp = {"api_id": api[0], "api_type": api[1]} if api else {}
             after = seen.record.model_copy(update=values)
             self.records[record.kind][record.id] = seen.model_copy(update={"record": after, **stamp})

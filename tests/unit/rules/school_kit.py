@@ -128,7 +128,9 @@ class School:
         }  # fmt: skip
         if name not in kinds:
             return value
-        return frozenset(self.links.edusign_id(kinds[name], token) or f"e-{kinds[name]}-{token}" for token in value)
+        return frozenset(
+            self.links.edusign_id(kinds[name], token) or f"e-{kinds[name]}-{token}" for token in value
+        )
 
     def by_hand(self, record: Record, *, api_id: str = "", api_type: str = "", **flags: Any) -> School:
         """Edusign shows a record that no link explains; references are Edusign ids."""

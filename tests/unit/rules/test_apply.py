@@ -145,7 +145,9 @@ async def test_R08_a_create_looks_first_by_key_and_by_email(bench: Bench) -> Non
 async def test_R08_an_archived_hit_is_restored_never_created_again(bench: Bench) -> None:
     await bench.start(newcomer())
     archived = learner("e1", last_name="ZOE", email="l1@ecole.example", phone="+33699999999")
-    bench.platform.records["learner"]["e1"] = seen = FakePlatform.of(School().by_hand(archived)).records["learner"]["e1"]
+    bench.platform.records["learner"]["e1"] = seen = FakePlatform.of(School().by_hand(archived)).records[
+        "learner"
+    ]["e1"]
     bench.platform.records["learner"]["e1"] = seen.model_copy(update={"archived": True})
     (outcome,) = await bench.write()
     assert (outcome.state, outcome.edusign_id, outcome.change.verb) == ("written", "e1", "restore")
@@ -158,7 +160,9 @@ async def archived_other(bench: Bench, approved: bool, **flags: str) -> Outcome:
     school = newcomer()
     await bench.start(school, frozenset({(only(school.plan()).id, "e1")} if approved else ()))
     other = learner("e1", last_name="Petit", email="l1@ecole.example")
-    bench.platform.records["learner"] = FakePlatform.of(School().by_hand(other, archived=True, **flags)).records["learner"]  # type: ignore[arg-type]
+    bench.platform.records["learner"] = FakePlatform.of(
+        School().by_hand(other, archived=True, **flags)
+    ).records["learner"]
     (outcome,) = await bench.write()
     return outcome
 
@@ -222,7 +226,9 @@ async def test_R06_a_group_found_there_keeps_who_a_person_put_in(bench: Bench) -
 async def test_R18_a_signed_sheet_found_there_is_bound_not_changed(bench: Bench) -> None:
     school = small_school().erp(session("S2", "L1", "L2", starts=DAY))
     await bench.start(school)
-    there = session("e9", "e-learner-L1", starts=DAY, room="Z9", groups=ids("e-group-G1"), speakers=ids("e-speaker-P1"))
+    there = session(
+        "e9", "e-learner-L1", starts=DAY, room="Z9", groups=ids("e-group-G1"), speakers=ids("e-speaker-P1")
+    )
     signed = School().by_hand(there, api_id="S2", api_type=OURS, signed_speakers=ids("e-speaker-P1"))
     bench.platform.records["sheet"]["e9"] = FakePlatform.of(signed).records["sheet"]["e9"]
     await bench.write()
@@ -320,7 +326,9 @@ async def test_R37_the_intent_is_journaled_before_the_call(bench: Bench) -> None
 
     def look() -> None:
         with bench.store._engine.connect() as connection:
-            journal.extend((row[0], row[1]) for row in connection.exec_driver_sql("select verb, state from intent"))
+            journal.extend(
+                (row[0], row[1]) for row in connection.exec_driver_sql("select verb, state from intent")
+            )
 
     bench.platform.meddle = look
     await bench.write()
@@ -336,7 +344,9 @@ async def test_R37_the_precondition_is_read_again(bench: Bench) -> None:
 
 
 async def test_R37_who_was_added_to_a_group_meanwhile_stays(bench: Bench) -> None:
-    await bench.start(small_school(learners=2).both(learner("L3")).erp_edits("group", "G1", members=ids("L1", "L3")))
+    await bench.start(
+        small_school(learners=2).both(learner("L3")).erp_edits("group", "G1", members=ids("L1", "L3"))
+    )
     bench.platform.edit("group", "e-group-G1", members=ids("e-learner-L1", "e-learner-L2", "e-hand"))
     await bench.write(*changes(bench.school.plan(), "update", "group"))
     after = bench.platform.records["group"]["e-group-G1"].record.value("members")
@@ -347,7 +357,12 @@ async def test_R37_link_base_intent_and_events_commit_together(bench: Bench) -> 
     await bench.start(newcomer())
     await bench.write()
     (event,) = await bench.told()
-    assert (event.kind, event.erp_id, event.edusign_id, event.data["intent"]) == ("write", "L1", "new-learner-1", 1)
+    assert (event.kind, event.erp_id, event.edusign_id, event.data["intent"]) == (
+        "write",
+        "L1",
+        "new-learner-1",
+        1,
+    )
     assert await bench.states() == [("create", "done")] and len(await bench.remembered()) == 1
 
 
@@ -372,7 +387,9 @@ async def test_R37_a_timed_out_create_stays_open_and_is_not_sent_again(bench: Be
     assert outcome.state == "unknown" and await bench.states() == [("create", "open")]
     (intent,) = await bench.open()
     assert await bench.writer.recover(intent) == "done"
-    assert len(bench.platform.live("learner")) == 1 and bench.platform.writes == [("create", "learner", "new-learner-1")]
+    assert len(bench.platform.live("learner")) == 1 and bench.platform.writes == [
+        ("create", "learner", "new-learner-1")
+    ]
     assert (await bench.remembered())["learner", "L1"][0] == "new-learner-1"
 
 
@@ -412,7 +429,7 @@ async def test_R02_an_overwritten_edit_is_told_with_both_values_and_the_run(benc
 
 
 def every_verb() -> School:
-    """A school whose plan has each write once: create, update, link, add, remove, restore, archive, withdraw."""
+    """A school whose plan has each verb that writes to Edusign, once."""
     school = small_school(learners=3, sessions=[session("S1", "L1", "L2"), session("S2", "L1", starts=5 * DAY)])
     school.both(learner("L4"), learner("L5"), learner("L6")).erp(learner("L7")).erp(learner("L8"))
     school.by_hand(learner("e8", last_name="DupontL8", email="l8@ecole.example"))

@@ -70,13 +70,17 @@ def test_R29_every_verb_and_kind_has_a_limit_of_its_own_by_default() -> None:
 def test_R29_the_sheets_of_one_group_have_a_limit_together() -> None:
     sessions = [session(f"S{n}", "L1", starts=2 * DAY + n * HOUR) for n in range(6)]
     others = [session(f"T{n}", "L1", starts=2 * DAY + n * HOUR, groups=ids("G2")) for n in range(60)]
-    school = School().both(speaker("P1"), learner("L1"), group("G1", "L1"), group("G2", "L1"), *sessions, *others)
+    school = School().both(
+        speaker("P1"), learner("L1"), group("G1", "L1"), group("G2", "L1"), *sessions, *others
+    )
     for n in range(5):
         school.erp_ends("sheet", f"S{n}")
     school.erp_ends("sheet", "T1")
     made = school.braked(limits=limit("any of one group", 0.60, 3))
     (hold,) = made.holds
-    assert hold.cause == "limit withdraw group G1" and {c.erp_id for c in hold.changes} == {f"S{n}" for n in range(5)}
+    assert hold.cause == "limit withdraw group G1" and {c.erp_id for c in hold.changes} == {
+        f"S{n}" for n in range(5)
+    }
     assert [c.erp_id for c in made.writable] == ["T1"]
 
 
@@ -116,7 +120,8 @@ def test_R30_an_approval_lifts_the_hold_of_that_change() -> None:
 
 
 @pytest.mark.parametrize(
-    "edit", [{"last_name": "Yet another"}, {"last_name": "Renamed1", "first_name": "Too"}, {"last_name": "DupontL1"}]
+    "edit",
+    [{"last_name": "Yet another"}, {"last_name": "Renamed1", "first_name": "Too"}, {"last_name": "DupontL1"}],
 )
 def test_R30_an_approval_is_void_once_the_change_is_another(edit: dict[str, str]) -> None:
     limits = limit("update learner", 0.0, 0)
@@ -174,7 +179,11 @@ def first_contact() -> School:
     school = School()
     for n in (1, 2):
         school.erp(learner(f"L{n}", last_name=f"Dupont L{n}"))
-        school.by_hand(learner(f"e{n}", last_name=f"DUPONT l{n}" if n == 1 else f"Dupont L{n}", email=f"l{n}@ecole.example"))
+        school.by_hand(
+            learner(
+                f"e{n}", last_name=f"DUPONT l{n}" if n == 1 else f"Dupont L{n}", email=f"l{n}@ecole.example"
+            )
+        )
     return school.erp(learner("L3")).erp(speaker("P1")).erp(group("G1", "L1"))
 
 
@@ -184,7 +193,9 @@ KINDS_WAITING = frozenset({"learner", "speaker", "group", "sheet"})
 def test_R43_compare_only_is_one_hold_per_kind_with_differences_counted() -> None:
     made = first_contact().braked(compare_only=KINDS_WAITING)
     assert made.writable == ()
-    assert {(h.cause, h.kind) for h in made.holds} == {("compare_only", k) for k in ("learner", "speaker", "group")}
+    assert {(h.cause, h.kind) for h in made.holds} == {
+        ("compare_only", k) for k in ("learner", "speaker", "group")
+    }
     (learners,) = [h for h in made.holds if h.kind == "learner"]
     assert learners.data == {"verbs": {"create": 1, "link": 2}, "fields": {"last_name": 1}}
 
@@ -229,7 +240,9 @@ def test_R43_after_that_day_they_go() -> None:
 
 
 def test_R29_links_stay_one_to_one() -> None:
-    links = Links([Link(kind="learner", erp_id="L1", edusign_id="e1"), Link(kind="learner", erp_id="L2", edusign_id="e2")])
+    links = Links(
+        [Link(kind="learner", erp_id="L1", edusign_id="e1"), Link(kind="learner", erp_id="L2", edusign_id="e2")]
+    )
     links.put(Link(kind="learner", erp_id="L1", edusign_id="e2"))
     assert [(link.erp_id, link.edusign_id) for link in links] == [("L1", "e2")]
     assert links.of_edusign("learner", "e1") is None and links.get("learner", "L2") is None

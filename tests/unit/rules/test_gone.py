@@ -8,7 +8,7 @@ import pytest
 
 from engine.config_models import DEFAULT_LIMITS
 from engine.plan import Presence
-from engine.records import Entry, Kind, Problem
+from engine.records import Entry, Kind, Problem, Record
 from tests.unit.rules.school_kit import (
     DAY,
     HOUR,
@@ -31,7 +31,9 @@ MINUTE = timedelta(minutes=1)
 
 def leaver(missed_before: int, state: Presence | None = None) -> School:
     """L3 stands in no group and on no session, and the ERP no longer shows them."""
-    school = small_school(learners=2).both(learner("L3")).erp_drops("learner", "L3", missed_before=missed_before)
+    school = (
+        small_school(learners=2).both(learner("L3")).erp_drops("learner", "L3", missed_before=missed_before)
+    )
     if state:
         school.sightings["learner", "L3"] = state
     return school
@@ -91,8 +93,8 @@ def test_R13_a_sheet_beyond_the_dates_read_is_not_missing() -> None:
 def test_R13_an_incomplete_listing_creates_and_removes_nothing(kind: Kind) -> None:
     erp_id = {"learner": "L1", "speaker": "P1", "group": "G1", "sheet": "S1"}[kind]
     school = small_school().erp_drops(kind, erp_id, missed_before=5)
-    school.erp({"learner": learner("L9"), "speaker": speaker("P9"), "group": group("G9"),
-                "sheet": session("S9", "L2")}[kind])  # fmt: skip
+    new: dict[Kind, Record] = {"learner": learner("L9"), "speaker": speaker("P9"), "group": group("G9")}
+    school.erp(new.get(kind, session("S9", "L2")))
     school.complete_erp -= {kind}
     assert not [c for c in school.plan().changes if c.kind == kind]
 
@@ -202,7 +204,8 @@ def test_R15_a_cancelled_future_sheet_is_withdrawn_with_its_before_image() -> No
 
 
 @pytest.mark.parametrize(
-    "flags", [{"locked": True}, {"signed_speakers": ids("e-speaker-P1")}, {"signed_learners": ids("e-learner-L1")}]
+    "flags",
+    [{"locked": True}, {"signed_speakers": ids("e-speaker-P1")}, {"signed_learners": ids("e-learner-L1")}],
 )
 def test_R15_a_locked_or_signed_sheet_is_left_and_listed(flags: dict[str, object]) -> None:
     made = small_school().edusign_marks("sheet", "S1", **flags).erp_ends("sheet", "S1").plan()
@@ -260,14 +263,18 @@ def test_R16_the_invalid_linked_learner_still_comes_onto_sheets() -> None:
         ({"last_name": "", "first_name": " "}, "missing_name"),
     ],
 )
-def test_R16_a_new_person_that_cannot_be_taken_over_is_rejected_alone(values: dict[str, str], code: str) -> None:
+def test_R16_a_new_person_that_cannot_be_taken_over_is_rejected_alone(
+    values: dict[str, str], code: str
+) -> None:
     school = School().erp(learner("L1", **values)).erp(learner("L2"))
     made = school.plan()
     assert rejected(made) == {("L1", code)} and [c.erp_id for c in made.changes] == ["L2"]
 
 
 def test_R16_the_same_key_twice_differently_is_rejected_and_twice_the_same_is_once() -> None:
-    school = School().erp(learner("L1")).erp(learner("L1", last_name="Other")).erp(learner("L2")).erp(learner("L2"))
+    school = (
+        School().erp(learner("L1")).erp(learner("L1", last_name="Other")).erp(learner("L2")).erp(learner("L2"))
+    )
     made = school.plan()
     assert rejected(made) == {("L1", "id_twice")} and [c.erp_id for c in made.changes] == ["L2"]
 

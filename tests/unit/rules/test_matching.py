@@ -35,7 +35,11 @@ def test_R07_a_link_goes_before_everything() -> None:
 
 
 def test_R07_the_key_under_our_type_makes_a_link() -> None:
-    school = School().erp(learner("L1")).by_hand(learner("e1", email="other@mail.example"), api_id="L1", api_type=OURS)
+    school = (
+        School()
+        .erp(learner("L1"))
+        .by_hand(learner("e1", email="other@mail.example"), api_id="L1", api_type=OURS)
+    )
     assert by(school) == {"L1": ("e1", "api_id")}
 
 
@@ -162,7 +166,9 @@ def test_R09_nothing_else_waits_for_a_blocked_person() -> None:
 
 def test_R10_another_connectors_record_is_linked_but_never_written() -> None:
     school = School().erp(speaker("P1", last_name="Martin")).both(learner("L1"), group("G1", "L1"))
-    school.by_hand(speaker("e1", last_name="MARTIN", email="p1@profs.example"), api_id="77", api_type="hyperplanning")
+    school.by_hand(
+        speaker("e1", last_name="MARTIN", email="p1@profs.example"), api_id="77", api_type="hyperplanning"
+    )
     school.erp(session("S1", "L1"))
     made = school.plan()
     link, make = made.changes

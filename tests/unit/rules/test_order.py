@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.changes import Plan
 from engine.items import wanted
-from engine.records import Sheet
+from engine.records import Record, Sheet
 from engine.urgency import Bites, dependencies
 from tests.unit.rules.school_kit import (
     DAY,
@@ -35,7 +35,14 @@ def test_R34_the_next_session_first_whatever_the_kind() -> None:
     school.erp_edits("learner", "L3", last_name="Durand").erp_edits("group", "G2", name="Second")
     made = school.plan()
     assert [erp_id for _verb, erp_id in order(made)] == ["L3", "S1", "G2", "S3", "S2", "L4"]
-    assert [c.bites_at and c.bites_at - NOW for c in made.changes] == [DAY, DAY, 2 * DAY, 2 * DAY, 3 * DAY, None]
+    assert [c.bites_at and c.bites_at - NOW for c in made.changes] == [
+        DAY,
+        DAY,
+        2 * DAY,
+        2 * DAY,
+        3 * DAY,
+        None,
+    ]
 
 
 def test_R34_what_a_session_needs_is_made_before_it() -> None:
@@ -117,10 +124,23 @@ def test_R36_every_open_item_bites_when_its_record_does() -> None:
 def test_R34_the_order_of_rows_changes_nothing() -> None:
     def school(step: int) -> School:
         found = School()
-        records = [speaker("P1"), learner("L1"), learner("L2"), group("G1", "L1", "L2"), session("S1", "L1", "L2")]
+        records: list[Record] = [
+            speaker("P1"),
+            learner("L1"),
+            learner("L2"),
+            group("G1", "L1", "L2"),
+            session("S1", "L1", "L2"),
+        ]
         for record in records[::step]:
             found.erp(record)
         return found
 
     assert school(1).plan() == school(-1).plan()
     assert SCOPE.first == NOW.date() and changes(school(1).plan(), "create", "sheet")
+
+
+def test_R34_who_is_gone_from_both_sides_is_unlinked_last() -> None:
+    school = small_school(sessions=[session("S1", "L1", "L3", starts=9 * DAY), session("S2", "L1", starts=DAY)])
+    school.erp_ends("learner", "L3").edusign["learner"].pop("e-learner-L3")
+    school.lookups["learner", "e-learner-L3"] = None
+    assert order(school.plan()) == [("update", "G1"), ("remove", "S1"), ("unlink", "L3")]

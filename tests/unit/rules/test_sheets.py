@@ -26,12 +26,17 @@ from tests.unit.rules.school_kit import (
     rejected,
     session,
     small_school,
+    speaker,
     told,
 )
 
 MINUTE = timedelta(minutes=1)
 MOVED = {"start": NOW + 3 * DAY, "end": NOW + 3 * DAY + 2 * HOUR}
-PROTECTED = [{"locked": True}, {"signed_speakers": ids("e-speaker-P1")}, {"signed_learners": ids("e-learner-L1")}]
+PROTECTED = [
+    {"locked": True},
+    {"signed_speakers": ids("e-speaker-P1")},
+    {"signed_learners": ids("e-learner-L1")},
+]
 
 
 @pytest.mark.parametrize(("starts", "written"), [(16 * MINUTE, True), (15 * MINUTE, False), (-HOUR, False)])
@@ -165,9 +170,7 @@ def test_R20_a_session_already_begun_gets_no_sheet_but_a_notice() -> None:
 
 def test_R20_a_sheet_waits_for_its_only_speaker() -> None:
     school = small_school().erp(session("S2", "L1", starts=DAY, speakers=ids("P9")))
-    school.entries["speaker"].append(school.entries["speaker"][0].model_copy(
-        update={"record": school.entries["speaker"][0].record.model_copy(
-            update={"id": "P9", "email": "p9@profs.example", "last_name": "Neuf"})}))  # fmt: skip
+    school.erp(speaker("P9"))
     assert {c.key for c in school.plan().changes} == {("speaker", "P9"), ("sheet", "S2")}
     school.complete_edusign -= {"speaker"}
     made = school.plan()
@@ -231,4 +234,4 @@ def test_R24_a_skew_stops_sheets_and_nothing_else() -> None:
 def test_R24_skipped_for_the_clock_is_written_when_it_is_back() -> None:
     school = small_school().erp_edits("sheet", "S1", room="A1")
     made = brake(plan(school.inputs()), school.links, Brakes(now=NOW))
-    assert only(made).skip == "" and OURS == school.seen("sheet", "S1").api_type
+    assert only(made).skip == "" and school.seen("sheet", "S1").api_type == OURS

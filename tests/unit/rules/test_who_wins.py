@@ -109,7 +109,11 @@ def test_R02_people_a_person_removed_are_put_back_on_future_sheets_and_groups() 
     school.edusign_edits("group", "G1", members=ids("e-learner-L1"))
     school.edusign_edits("sheet", "S1", learners=ids("e-learner-L2"))
     update, add = sorted(school.plan().changes, key=lambda c: c.verb, reverse=True)
-    assert (update.kind, update.after, update.overwrites) == ("group", {"members": ids("L1", "L2")}, ("members",))
+    assert (update.kind, update.after, update.overwrites) == (
+        "group",
+        {"members": ids("L1", "L2")},
+        ("members",),
+    )
     assert (add.verb, add.token, add.overwrites) == ("add", "L1", ("learners",))
 
 
@@ -199,7 +203,11 @@ def test_R04_a_decision_for_a_third_value_is_written_and_becomes_a_task_for_the_
     assert change.base_after == {"email": "ours@ecole.example"}
     school.edusign_edits("learner", "L1", email="third@mail.example").base("learner", "L1", **change.base_after)
     made = school.plan()
-    assert made.changes == () and made.conflicts == () and [t.edusign for t in made.tasks] == ["third@mail.example"]
+    assert (
+        made.changes == ()
+        and made.conflicts == ()
+        and [t.edusign for t in made.tasks] == ["third@mail.example"]
+    )
 
 
 def test_R04_a_decision_on_other_values_is_void() -> None:
@@ -225,7 +233,9 @@ def test_R05_equal_in_canonical_form_is_equal(field: str, one: object, other: ob
 def test_R05_case_of_names_and_different_numbers_are_differences() -> None:
     assert canonical("learner", "last_name", "DUPONT") != canonical("learner", "last_name", "Dupont")
     assert canonical("learner", "phone", "0612345678") != canonical("learner", "phone", "0612345679")
-    assert canonical("learner", "phone", "0612345678", "BE") != canonical("learner", "phone", "0612345678", "FR")
+    assert canonical("learner", "phone", "0612345678", "BE") != canonical(
+        "learner", "phone", "0612345678", "FR"
+    )
 
 
 def test_R05_spelling_alone_plans_nothing_and_what_is_sent_is_as_typed() -> None:
@@ -245,9 +255,7 @@ def test_R06_a_roster_merges_element_by_element() -> None:
 def test_R06_both_sides_edits_of_one_group_are_all_kept() -> None:
     school = small_school(learners=3).both(learner("L4"))
     school.erp_edits("group", "G1", members=ids("L1", "L2", "L4"))
-    school.edusign_edits(
-        "group", "G1", members=ids("e-learner-L1", "e-learner-L2", "e-learner-L3", "e-hand")
-    )
+    school.edusign_edits("group", "G1", members=ids("e-learner-L1", "e-learner-L2", "e-learner-L3", "e-hand"))
     change = only(school.plan())
     assert change.after == {"members": ids("L1", "L2", "L4", "edusign:e-hand")}
     assert change.base_after == {"members": ids("L1", "L2", "L4")}

@@ -560,7 +560,9 @@ class _Planner:
                 if roster.add:
                     writes[name] = merged.current(name) | roster.add
         stamped = seen.api_id != "" and seen.api_type != ""
-        stamp = not (stamped or found.read_only or (seen.kind == "sheet" and self._protected(seen)))
+        stamp = not (
+            stamped or found.read_only or seen.shared or (seen.kind == "sheet" and self._protected(seen))
+        )
         self._change(
             "link",
             link,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -83,7 +84,7 @@ class Transaction:
         """Put events into the outbox; they enter the log in this order once the transaction commits."""
         if events:
             self._db.execute(
-                sa.insert(t.outbox),
+                _TELL,
                 [{"ts": self.now, "event": e.model_dump(mode="json", exclude_defaults=True)} for e in events],
             )
             self.told = True
@@ -123,24 +124,18 @@ class Transaction:
 
     def put_link(self, connection: str, link: Link) -> None:
         """Write a link; an earlier link of either record is replaced, so that links stay one to one."""
-        self._db.execute(
-            sa.delete(t.link).where(
-                t.link.c.connection == connection,
-                t.link.c.kind == link.kind,
-                t.link.c.edusign_id == link.edusign_id,
-                t.link.c.erp_id != link.erp_id,
-            )
-        )
-        self._upsert(
-            t.link,
-            {"connection": connection, "kind": link.kind, "erp_id": link.erp_id},
-            {
-                "edusign_id": link.edusign_id,
-                "base": jsonable(link.base),
-                "missing": list(link.missing),
-                "read_only": link.read_only,
-            },
-        )
+        values = {
+            "connection": connection,
+            "kind": link.kind,
+            "erp_id": link.erp_id,
+            "edusign_id": link.edusign_id,
+            "base": jsonable(link.base),
+            "missing": list(link.missing),
+            "read_only": link.read_only,
+        }
+        names = ("connection", "kind", "erp_id", "edusign_id")
+        self._db.execute(_DROP_OTHER_LINK, {f"the_{name}": values[name] for name in names})
+        self._db.execute(_put_link(self._db.dialect.name), values)
 
     def drop_link(self, connection: str, kind: Kind, erp_id: str) -> None:
         self._db.execute(sa.delete(t.link).where(_link_is(connection, kind, erp_id)))
@@ -157,19 +152,20 @@ class Transaction:
 
     def open_intent(self, connection: str, run_id: str, change: Change, sent: Mapping[str, Any]) -> int:
         done = self._db.execute(
-            sa.insert(t.intent).values(
-                connection=connection,
-                run_id=run_id,
-                verb=change.verb,
-                kind=change.kind,
-                erp_id=change.erp_id,
-                edusign_id=change.edusign_id,
-                api_id=change.api_id,
-                change=change_as_json(change),
-                sent=dict(sent),
-                state="open",
-                opened_at=self.now,
-            )
+            _OPEN_INTENT,
+            {
+                "connection": connection,
+                "run_id": run_id,
+                "verb": change.verb,
+                "kind": change.kind,
+                "erp_id": change.erp_id,
+                "edusign_id": change.edusign_id,
+                "api_id": change.api_id,
+                "change": change_as_json(change),
+                "sent": dict(sent),
+                "state": "open",
+                "opened_at": self.now,
+            },
         )
         key = done.inserted_primary_key
         assert key is not None
@@ -189,10 +185,14 @@ class Transaction:
         )
 
     def close_intent(self, intent: int, state: str, edusign_id: str = "", note: str = "") -> None:
-        values: dict[str, Any] = {"state": state, "closed_at": self.now, "note": note}
-        if edusign_id:
-            values["edusign_id"] = edusign_id
-        self._db.execute(sa.update(t.intent).where(t.intent.c.id == intent).values(**values))
+        given = {
+            "the_id": intent,
+            "the_state": state,
+            "the_instant": self.now,
+            "the_note": note,
+            "the_edusign_id": edusign_id or None,
+        }
+        self._db.execute(_CLOSE_INTENT, given)
 
     def open_intents(self, connection: str) -> list[Intent]:
         rows = self._db.execute(
@@ -523,9 +523,9 @@ class Transaction:
 
     def fence(self, lease: Lease, ttl: timedelta | None = None) -> None:
         """Check the lease in this very commit, prolonging it. Raises LeaseLost."""
-        where = (t.lease.c.name == lease.name, t.lease.c.token == lease.token)
-        values = {"expires": self.now + ttl} if ttl else {"holder": lease.holder}
-        if not self._db.execute(sa.update(t.lease).where(*where).values(**values)).rowcount:
+        expires = self.now + ttl if ttl else lease.expires
+        given = {"the_name": lease.name, "the_token": lease.token, "the_expires": expires}
+        if not self._db.execute(_FENCE, given).rowcount:
             raise LeaseLost(lease.name)
 
     def release(self, lease: Lease) -> None:
@@ -542,8 +542,7 @@ class Transaction:
     # SQL that differs between the two databases
 
     def _dialect_insert(self, table: sa.Table) -> Any:
-        dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
-        return dialect.insert(table)
+        return _insert(self._db.dialect.name, table)
 
     def _upsert(self, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         insert = self._dialect_insert(table).values(**key, **values)
@@ -553,6 +552,46 @@ class Transaction:
 def _newest(id: sa.Column[Any]) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
     """The order of ids that end in a running number, highest first: clocks may be put back, numbers not."""
     return sa.func.length(id).desc(), id.desc()
+
+
+# What every write of a run executes is built once: building costs more than executing.
+
+_TELL = sa.insert(t.outbox)
+_OPEN_INTENT = sa.insert(t.intent)
+_CLOSE_INTENT = (
+    sa.update(t.intent)
+    .where(t.intent.c.id == sa.bindparam("the_id"))
+    .values(
+        state=sa.bindparam("the_state"),
+        closed_at=sa.bindparam("the_instant"),
+        note=sa.bindparam("the_note"),
+        edusign_id=sa.func.coalesce(sa.bindparam("the_edusign_id"), t.intent.c.edusign_id),
+    )
+)
+_FENCE = (
+    sa.update(t.lease)
+    .where(t.lease.c.name == sa.bindparam("the_name"), t.lease.c.token == sa.bindparam("the_token"))
+    .values(expires=sa.bindparam("the_expires"))
+)
+_DROP_OTHER_LINK = sa.delete(t.link).where(
+    t.link.c.connection == sa.bindparam("the_connection"),
+    t.link.c.kind == sa.bindparam("the_kind"),
+    t.link.c.edusign_id == sa.bindparam("the_edusign_id"),
+    t.link.c.erp_id != sa.bindparam("the_erp_id"),
+)
+
+
+def _insert(dialect: str, table: sa.Table) -> Any:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
+
+
+@cache
+def _put_link(dialect: str) -> Any:
+    insert = _insert(dialect, t.link)
+    kept = ("edusign_id", "base", "missing", "read_only")
+    return insert.on_conflict_do_update(
+        index_elements=["connection", "kind", "erp_id"], set_={name: insert.excluded[name] for name in kept}
+    )
 
 
 def _link_is(connection: str, kind: Kind, erp_id: str) -> sa.ColumnElement[bool]:

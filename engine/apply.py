@@ -11,7 +11,6 @@ from engine.changes import Change, jsonable
 from engine.events.event import Event
 from engine.links import ELEMENT_KIND, Link, Links
 from engine.match import api_key
-from engine.plan import LEAD
 from engine.ports import AttendancePlatform, Fault, FaultCode, Scope
 from engine.records import (
     PEOPLE,
@@ -26,6 +25,7 @@ from engine.records import (
     plain,
     revived,
 )
+from engine.situation import LEAD
 from engine.state.store import Store
 from engine.state.transaction import Intent, Lease, Transaction
 from engine.words import _

@@ -87,6 +87,12 @@ ELEMENT_KIND: dict[str, Kind] = {
 """Which kind the ids in a reference field belong to."""
 
 
+def roster_base(link: Link, name: str) -> frozenset[str]:
+    """The base of a roster: who both sides agreed stands there."""
+    value = link.base.get(name)
+    return frozenset(value) if isinstance(value, (frozenset, list, tuple)) else frozenset()
+
+
 def in_tokens(seen: Seen, links: Links) -> dict[str, Value]:
     """The fields of an Edusign record with its references as tokens, comparable to the ERP's."""
     values: dict[str, Value] = {}

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from engine.faults import came, fault_line
 from engine.links import Link, Links, in_tokens
-from engine.plan import Presence, local_date, missing, unlisted
 from engine.ports import (
     AttendancePlatform,
     Erp,
@@ -22,6 +21,8 @@ from engine.ports import (
     System,
 )
 from engine.records import KINDS, RECORDS, Entry, Kind, Seen, Sheet
+from engine.scope import local_date, missing, unlisted
+from engine.situation import Presence
 from engine.words import _
 
 SAMPLE = 20

@@ -32,10 +32,12 @@ from engine.links import Link
 from engine.match import match, unexplained
 from engine.memory import Memory, contact_ended, contact_waiting, remember, settled_options
 from engine.observe import Observed, Trouble, observe, reread
-from engine.plan import Inputs, local_date, plan
+from engine.plan import plan
 from engine.ports import AttendancePlatform, Erp, Fault, FaultCode, Scope, System
 from engine.records import KINDS, Group, Kind, Seen, Sheet
+from engine.scope import local_date
 from engine.service.models import PlanView, ProgressView, RunState, RunView
+from engine.situation import Inputs
 from engine.state.store import Store
 from engine.state.transaction import Lease, LeaseLost, Transaction
 from engine.urgency import Bites, dependencies

@@ -13,7 +13,7 @@ from engine.config_models import Limit
 from engine.links import Link, Links, in_tokens
 from engine.match import Matching, PairDecisions, match
 from engine.merge import Resolution
-from engine.plan import Inputs, Presence, plan
+from engine.plan import plan
 from engine.ports import Scope
 from engine.records import (
     KINDS,
@@ -29,6 +29,7 @@ from engine.records import (
     Speaker,
     canonical,
 )
+from engine.situation import Inputs, Presence
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 """A Tuesday, 09:00 in Paris."""

@@ -145,6 +145,8 @@ class Erp(Protocol):
     capabilities: tuple[Capability, ...]
     silent: Mapping[Kind, frozenset[str]]
     """Fields this ERP never speaks of: they are neither compared nor cleared."""
+    keys_move: bool
+    """Whether it names a session by what it is (course, start): a moved one then has another key (R12)."""
 
     async def listing(self, kind: Kind, scope: Scope, progress: Progress | None = None) -> Listing:
         """All records of `kind` (for sheets: sessions of `scope`) as `entries`; never raises Fault, but

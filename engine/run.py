@@ -269,6 +269,7 @@ class Run:
                 resolutions=memory.resolutions,
                 sealed={erp_id: len(ids) for erp_id, ids in memory.sealed.items()},
                 silent=self.connection.erp.silent,
+                keys_move=self.connection.erp.keys_move,
                 our_type=self.connection.api_type,
                 country=config.country,
             )

@@ -32,7 +32,8 @@ class Inputs:
     `now` is the later of our clock and Edusign's (R24). `complete_*`: the kinds whose listing proves absence
     (R13). `sightings`: what the ERP answered of linked records its listing missed. `lookups`: what Edusign
     answered of linked records its listing missed (None: it has none). `silent`: fields the ERP never speaks
-    of. `sealed`: how many sealed sheets each session has (R19).
+    of. `sealed`: how many sealed sheets each session has (R19). `keys_move`: this ERP names a session by what
+    it is, so that a moved one comes under another key (R12).
     """
 
     now: datetime
@@ -49,6 +50,7 @@ class Inputs:
     resolutions: Mapping[tuple[Kind, str, str], Resolution] = field(default_factory=dict)
     sealed: Mapping[str, int] = field(default_factory=dict)
     silent: Mapping[Kind, frozenset[str]] = field(default_factory=dict)
+    keys_move: bool = False
     our_type: str = "rollcall"
     country: str = "FR"
 
@@ -102,6 +104,8 @@ class Situation:
 
     def _pairs(self, new: frozenset[Key], vanished: Iterable[Link]) -> dict[str, str]:
         """Vanished and new sessions that are the same meeting (R12), old key → new key."""
+        if not self.given.keys_move:
+            return {}
         accepted = self.given.checked.accepted.get("sheet", {})
         sessions = [accepted[id].record for kind, id in sorted(new) if kind == "sheet"]
         return paired(

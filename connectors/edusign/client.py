@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from connectors.edusign import EdusignSettings, mapping
@@ -342,7 +342,7 @@ class EdusignClient:
             )
         else:
             body = mapping.updated(record, fields, api)
-        # Without it a PATCH may fill the sheet from its groups again (unknown); with it all people must be sent.
+        # Without it a PATCH may fill the sheet from its groups again (unknown); with it, all people are sent.
         params = {"fromStudents": "true"} if record.kind == "sheet" else None
         await self._write(_UPDATE[record.kind], record.kind, record.id, params=params, json=body)
         # What stands there now is known again once it was re-read.

@@ -69,6 +69,8 @@ class YpareoClient:
     """One tenant, as `engine.ports.Erp` asks."""
 
     silent: Mapping[Kind, frozenset[str]] = {"speaker": frozenset({"phone"})}
+    # codeSeance is taken to stay when a session is moved (inferred; its stability is unknown).
+    keys_move: bool = False
     """Fields this ERP says nothing about: empty in every entry, which means nothing."""
 
     def __init__(

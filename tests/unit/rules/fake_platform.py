@@ -200,6 +200,7 @@ class FakeErp:
         self.entries = entries
         self.requests: Mapping[str, int] = {}
         self.silent: Mapping[Kind, frozenset[str]] = {}
+        self.keys_move = False
 
     async def begin(self, scope: Scope) -> None:
         return None

@@ -65,6 +65,7 @@ class School:
         self.pairs: PairDecisions = {}
         self.sealed: dict[str, tuple[str, ...]] = {}
         self.occurrence = "lyon/import/1130/2026-11-24"
+        self.keys_move = False
 
     # What the ERP says
 
@@ -196,6 +197,7 @@ class School:
             lookups=self.lookups,
             resolutions=self.resolutions,
             sealed={erp_id: len(sheets) for erp_id, sheets in self.sealed.items()},
+            keys_move=self.keys_move,
             our_type=OURS,
         )
 

@@ -281,3 +281,43 @@ def test_R09_blocks_and_links_do_not_depend_on_the_order_of_rows() -> None:
         return school
 
     assert seen("learner", False).matched() == seen("learner", True).matched()
+
+
+def moving(school: School) -> School:
+    """The same school under an ERP that names sessions by course and start."""
+    school.keys_move = True
+    return school
+
+
+def test_R12_a_moved_session_keeps_its_sheet_under_its_new_key() -> None:
+    school = moving(small_school()).erp_drops("sheet", "S1")
+    school.erp(session("S9", "L1", "L2", "L3", starts=4 * DAY, name="Course S1"))
+    made = school.plan()
+    change = only(made)
+    assert (change.verb, change.rule, change.erp_id, change.stamp, change.api_id) == (
+        "link",
+        "R12",
+        "S9",
+        True,
+        "S9",
+    )
+    assert change.edusign_id == school.seen("sheet", "S1").id
+    assert set(change.after) == {"start", "end"}
+    assert set(change.base_after) == set(Sheet.fields)
+    assert made.missing == ()
+
+
+def test_R12_where_keys_stay_a_vanished_and_a_new_session_are_two() -> None:
+    school = small_school().erp_drops("sheet", "S1")
+    school.erp(session("S9", "L1", "L2", "L3", starts=4 * DAY, name="Course S1"))
+    made = school.plan()
+    assert [(c.verb, c.erp_id) for c in made.changes] == [("create", "S9")]
+    assert made.missing == (("sheet", "S1"),)
+
+
+def test_R12_a_sheet_that_may_no_longer_change_is_not_moved_and_its_successor_is_held() -> None:
+    school = moving(small_school()).erp_drops("sheet", "S1")
+    school.edusign_marks("sheet", "S1", locked=True)
+    school.erp(session("S9", "L1", "L2", "L3", starts=4 * DAY, name="Course S1"))
+    made = school.braked()
+    assert [(c.verb, c.erp_id, c.hold) for c in made.changes] == [("create", "S9", "sealed")]

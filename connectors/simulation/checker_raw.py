@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -267,12 +268,14 @@ def canonical(name: str, value: Any) -> Any:
     return text
 
 
+@lru_cache(maxsize=65536)
 def moment(text: str | datetime) -> datetime:
     """An ISO instant as UTC to the second. Raises ValueError."""
     at = text if isinstance(text, datetime) else datetime.fromisoformat(text.replace("Z", "+00:00"))
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
 
 
+@lru_cache(maxsize=65536)
 def exact(text: str | datetime) -> datetime:
     """An ISO instant as UTC, with its fraction. Raises ValueError."""
     at = text if isinstance(text, datetime) else datetime.fromisoformat(text.replace("Z", "+00:00"))

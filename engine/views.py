@@ -1,0 +1,104 @@
+"""What the API shows of connections, occurrences, changes and events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from engine.changes import Change, jsonable
+from engine.events.event import Logged
+from engine.order import Connection
+from engine.service.models import (
+    ChangeView,
+    ConnectionView,
+    EventView,
+    FreezeView,
+    OccurrenceView,
+    PlanView,
+    RunView,
+)
+from engine.windows import Occurrence, current, next_occurrences
+
+COMING = 4
+"""Occurrences to come that a connection shows."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the store holds of one connection that its view shows; `occurrences` by their keys."""
+
+    last_run: RunView | None
+    plan: PlanView | None
+    open: Mapping[str, int]
+    linked: Mapping[str, int]
+    compare_only: bool
+    occurrences: Mapping[str, Mapping[str, Any]]
+
+
+def connection_view(
+    connection: Connection,
+    recorded: Recorded,
+    running: RunView | None,
+    freeze: FreezeView | None,
+    now: datetime,
+) -> ConnectionView:
+    """A connection with its open occurrence, if any, and the next ones."""
+    config = connection.config
+    open_now = current(config.windows, connection.name, now)
+    shown = [open_now] if open_now is not None else []
+    coming = next_occurrences(config.windows, connection.name, now, COMING)
+    return ConnectionView(
+        name=connection.name,
+        erp=config.erp,
+        zone=config.zone,
+        state="running" if running else "frozen" if freeze else "idle",
+        compare_only=recorded.compare_only,
+        freeze=freeze,
+        last_run=recorded.last_run,
+        running=running,
+        next=tuple(occurrence_view(o, recorded.occurrences.get(o.key)) for o in (*shown, *coming)),
+        pending=recorded.plan.counts if recorded.plan else {},
+        open=dict(recorded.open),
+        linked=dict(recorded.linked),
+        budget_left=connection.platform.budget_left,
+    )
+
+
+def occurrence_view(one: Occurrence, recorded: Mapping[str, Any] | None) -> OccurrenceView:
+    """An occurrence with what became of it; "planned" while nothing is recorded."""
+    return OccurrenceView(
+        key=one.key,
+        flow=one.flow,
+        window=one.window,
+        local_date=one.local_date,
+        starts=one.starts,
+        ends=one.ends,
+        state=recorded["state"] if recorded else "planned",
+        cause=recorded["cause"] if recorded else "",
+    )
+
+
+def change_view(change: Change) -> ChangeView:
+    """A change with the values it would write, and the hold or skip that stops it."""
+    return ChangeView(
+        id=change.id,
+        verb=change.verb,
+        kind=change.kind,
+        erp_id=change.erp_id,
+        edusign_id=change.edusign_id,
+        label=change.label,
+        before=jsonable(change.before),
+        after=jsonable(change.after),
+        reason=change.reason,
+        rule=change.rule,
+        bites_at=change.bites_at,
+        people=change.people,
+        hold=change.hold or (f"skipped: {change.skip}" if change.skip else ""),
+    )
+
+
+def event_view(row: Logged) -> EventView:
+    """A line of the log."""
+    return EventView.model_validate(row.model_dump())

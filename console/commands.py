@@ -244,7 +244,7 @@ def decide(arguments: Arguments, session: Session, client: EngineClient) -> int:
             why=arguments.why or "",
         )
     )
-    return _answer(session, view, lambda look: tables.items([view], look))
+    return _answer(session, view, lambda look: tables.paragraph([tables.decided(view, arguments.choice)], look))
 
 
 def freeze(arguments: Arguments, session: Session, client: EngineClient) -> int:

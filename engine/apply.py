@@ -1,15 +1,14 @@
-"""intent → call → settle; and `recover` for what a crash or a silence left open (R37, R38)."""
+"""intent → call → settle: one change carried out, with another look just before (R37)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Literal
 
 from engine.changes import Change, jsonable
-from engine.events.event import Event
-from engine.links import ELEMENT_KIND, Link, Links
+from engine.links import Link, Links, roster_base
 from engine.match import api_key
 from engine.ports import AttendancePlatform, Fault, FaultCode, Scope
 from engine.records import (
@@ -22,15 +21,13 @@ from engine.records import (
     Value,
     canonical,
     name_tokens,
-    plain,
-    revived,
 )
+from engine.settle import Settlement
 from engine.situation import LEAD
 from engine.state.store import Store
-from engine.state.transaction import Intent, Lease, Transaction
+from engine.state.transaction import Lease, Transaction
+from engine.translate import id_set, in_ids, roster_to_send, to_send
 from engine.words import _
-
-LEASE_TTL = timedelta(minutes=5)
 
 State = Literal["written", "nothing", "dropped", "refused", "failed", "held", "unknown", "waits"]
 
@@ -89,6 +86,17 @@ class Writer:
     now: Callable[[], datetime]
     restores: frozenset[tuple[str, str]] = frozenset()
     refreshed: dict[Kind, dict[str, Seen | None]] = field(default_factory=dict)
+    settlement: Settlement = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.settlement = Settlement(
+            connection=self.connection,
+            run_id=self.run_id,
+            actor=self.actor,
+            links=self.links,
+            country=self.country,
+            lease=self.lease,
+        )
 
     async def write(self, change: Change) -> Outcome:
         """Journal, look again, call, settle. Raises Halt on faults that concern every write, LeaseLost."""
@@ -96,7 +104,7 @@ class Writer:
             return await self._seal(change)
         if change.verb == "unlink" or (change.verb == "link" and not change.after and not change.stamp):
             return await self._link_only(change)
-        ready = self._translated(change)
+        ready = to_send(change, self.links)
         if ready is None:
             return Outcome("waits", change)
         intent = await self.store.transact(lambda tx: self._open(tx, change, ready))
@@ -104,42 +112,6 @@ class Writer:
             return await self._carry_out(intent, change, ready)
         except Fault as fault:
             return await self._failed(intent, change, fault)
-
-    async def recover(self, intent: Intent) -> str:
-        """Probe one open intent and close it: "done" or "never_arrived". Raises Fault if it can't be probed.
-
-        The base becomes what was sent, not what is read now (R38).
-        """
-        change, sent = intent.change, intent.sent
-        edusign_id = intent.edusign_id or change.edusign_id
-        arrived, edusign_id, proven = await self._arrived(change, sent, edusign_id, intent.api_id)
-        state = "done" if arrived else "never_arrived"
-        note = "recovered"
-        if change.kind == "group" and "members" in proven:
-            before = self._in_ids(change, "members", change.before.get("members", frozenset()))
-            await self._follow_cascade(change, before, proven["members"])
-
-        def settle(tx: Transaction) -> None:
-            tx.fence(self.lease, LEASE_TTL)
-            tx.close_intent(intent.id, state, edusign_id, note)
-            if arrived:
-                self._settle(tx, change, proven, edusign_id)
-                tx.tell(*self._overwritten(change, edusign_id, intent.run_id))
-            tx.tell(
-                self._event(
-                    "recovery",
-                    change,
-                    _("{verb} of {kind} {id}: looked up after an interruption, {state}").format(
-                        verb=change.verb, kind=change.kind, id=change.erp_id, state=state
-                    ),
-                    edusign_id,
-                    level="notice",
-                    data={"intent": intent.id, "state": state, "run": intent.run_id},
-                )
-            )
-
-        await self.store.transact(settle)
-        return state
 
     # Carrying out
 
@@ -212,8 +184,8 @@ class Writer:
         sheet's people come by the attendance routes, a protected sheet keeps its fields (R18)."""
         values = dict(ready)
         for name in known.record.rosters:
-            there = _ids(known.record.value(name))
-            values[name] = _ids(ready[name]) & there if known.kind == "sheet" else _ids(ready[name]) | there
+            there = id_set(known.record.value(name))
+            values[name] = id_set(ready[name]) & there if known.kind == "sheet" else id_set(ready[name]) | there
         if isinstance(known.record, Sheet) and self._protected(known, known.record):
             differing = self._differing(known, values)
             values = {name: value for name, value in values.items() if name not in differing}
@@ -224,7 +196,7 @@ class Writer:
             name
             for name, value in ready.items()
             if not (known.kind == "sheet" and name == "learners")
-            and self._form(known.kind, name, value) != self._form(known.kind, name, known.record.value(name))
+            and self.form(known.kind, name, value) != self.form(known.kind, name, known.record.value(name))
         )
 
     async def _update(self, intent: int, change: Change, ready: Mapping[str, Value], fresh: Seen) -> Outcome:
@@ -235,15 +207,15 @@ class Writer:
             name
             for name in change.after
             if name not in record.rosters
-            and self._form(change.kind, name, record.value(name))
-            != self._form(change.kind, name, self._in_ids(change, name, change.before.get(name)))
+            and self.form(change.kind, name, record.value(name))
+            != self.form(change.kind, name, in_ids(name, change.before.get(name), self.links))
         ]
         if changed:
             return await self._close(intent, change, "dropped", note="changed meanwhile: " + ", ".join(changed))
         values = dict(ready)
         for name in record.rosters:
             if name in values:
-                values[name] = self._roster(change, name, record.value(name))
+                values[name] = roster_to_send(change, name, record.value(name), self.links)
         intended = record.model_copy(update=values)
         await self.store.transact(lambda tx: tx.amend_intent(intent, change, jsonable(values)))
         api = (change.api_id or change.erp_id, self.our_type) if change.stamp else None
@@ -252,21 +224,12 @@ class Writer:
             if isinstance(record, Sheet):
                 await self._check_signatures(change, fresh)
             if change.kind == "group" and "members" in values:
-                await self._follow_cascade(change, record.value("members"), values["members"])
+                await self.follow_cascade(change, record.value("members"), values["members"])
         except Fault as fault:
             # The write itself arrived: its intent stays open and is looked up.
             fault.committed = "unknown"
             raise
         return await self._done(intent, change, values, change.edusign_id)
-
-    def _roster(self, change: Change, name: str, fresh: Value) -> frozenset[str]:
-        """The whole list to send: what stands there now, with our additions and removals (R06)."""
-        assert isinstance(fresh, frozenset)
-        kind = ELEMENT_KIND[name]
-        before, after = _tokens(change.before.get(name)), _tokens(change.after.get(name))
-        added = {id for t in after - before if (id := self.links.edusign_id(kind, t))}
-        removed = {id for t in before - after if (id := self.links.edusign_id(kind, t))}
-        return frozenset((fresh | added) - removed)
 
     async def _element(self, intent: int, change: Change, ready: Mapping[str, Value], fresh: Seen) -> Outcome:
         sheet = fresh.record
@@ -315,14 +278,14 @@ class Writer:
         self._remember("sheet", change.edusign_id, after)
         lost = before.signed and (after is None or not after.signed)
         if lost:
-            event = self._event(
+            event = self.settlement.event(
                 "alarm", change, _("a signature vanished from a sheet"), change.edusign_id, level="error"
             )
             await self.store.transact(lambda tx: tx.tell(event))
 
-    async def _follow_cascade(self, change: Change, before: Value, after: Value) -> None:
+    async def follow_cascade(self, change: Change, before: Value, after: Value) -> None:
         """Edusign may have carried a membership change to the group's future sheets: that is ours (R20)."""
-        added, removed = _ids(after) - _ids(before), _ids(before) - _ids(after)
+        added, removed = id_set(after) - id_set(before), id_set(before) - id_set(after)
         listing = await self.platform.sheets_of_group(change.edusign_id, self.scope)
         moved: list[Link] = []
         for seen in listing.seen:
@@ -331,14 +294,14 @@ class Writer:
             sheet = seen.record
             if link is None or not isinstance(sheet, Sheet):
                 continue
-            base = _base_tokens(link)
+            base = roster_base(link, "learners")
             now_there = base | {self.links.token("learner", i) for i in added & sheet.learners}
             now_there -= {self.links.token("learner", i) for i in removed - sheet.learners}
             if now_there != base:
                 moved.append(link.model_copy(update={"base": {**link.base, "learners": sorted(now_there)}}))
 
         def settle(tx: Transaction) -> None:
-            tx.fence(self.lease, LEASE_TTL)
+            self.settlement.fence(tx)
             for link in moved:
                 tx.put_link(self.connection, link)
 
@@ -359,54 +322,13 @@ class Writer:
         state: Literal["written", "nothing"] = "written",
     ) -> Outcome:
         def settle(tx: Transaction) -> None:
-            tx.fence(self.lease, LEASE_TTL)
+            self.settlement.fence(tx)
             tx.close_intent(intent, "done" if state == "written" else "needless", edusign_id)
-            self._settle(tx, change, sent, edusign_id)
-            tx.tell(*self._told(change, edusign_id, intent, state))
+            self.settlement.settle(tx, change, sent, edusign_id)
+            tx.tell(*self.settlement.told(change, edusign_id, intent, state))
 
         await self.store.transact(settle)
         return Outcome(state, change, edusign_id)
-
-    def _settle(self, tx: Transaction, change: Change, sent: Mapping[str, Value], edusign_id: str) -> None:
-        """Link and base after a write that arrived."""
-        kind, erp_id = change.key
-        if change.verb in ("archive", "withdraw"):
-            tx.drop_link(self.connection, kind, erp_id)
-            self.links.drop(kind, erp_id)
-            return
-        link = self.links.get(kind, erp_id)
-        if change.verb in ("add", "remove"):
-            if link is None:
-                return
-            base = _base_tokens(link)
-            base = base | {change.token} if change.verb == "add" else base - {change.token}
-            link = link.model_copy(update={"base": {**link.base, "learners": sorted(base)}})
-        else:
-            same = link is not None and link.edusign_id == edusign_id
-            link = Link(
-                kind=kind,
-                erp_id=erp_id,
-                edusign_id=edusign_id,
-                base={**(link.base if link is not None and same else {}), **jsonable(self._base(change, sent))},
-                # A group that is gone stays gone while its members leave it.
-                missing=link.missing if link is not None and same else (),
-                read_only=change.read_only,
-            )
-        tx.put_link(self.connection, link)
-        self.links.put(link)
-
-    def _base(self, change: Change, sent: Mapping[str, Value]) -> dict[str, Value]:
-        """What the base becomes: what was sent, in tokens, unless the change says otherwise."""
-        base: dict[str, Value] = dict(change.base_after)
-        for name, value in sent.items():
-            kind = ELEMENT_KIND.get(name)
-            if kind is not None and isinstance(value, frozenset):
-                tokens = frozenset(self.links.token(kind, id) for id in value)
-                planned = change.base_after.get(name, change.after.get(name, tokens))
-                base[name] = tokens & _tokens(planned) if name in _rosters(change.kind) else tokens
-            elif name not in change.base_after:
-                base[name] = canonical(change.kind, name, value, self.country)
-        return base
 
     async def _close(
         self, intent: int, change: Change, state: State, *, note: str = "", code: str = ""
@@ -414,7 +336,7 @@ class Writer:
         """Close an intent whose call was never made."""
 
         def settle(tx: Transaction) -> None:
-            tx.fence(self.lease, LEASE_TTL)
+            self.settlement.fence(tx)
             tx.close_intent(intent, "dropped", note=note or code)
 
         await self.store.transact(settle)
@@ -437,9 +359,9 @@ class Writer:
             return Outcome("dropped", change)
 
         def settle(tx: Transaction) -> None:
-            tx.fence(self.lease, LEASE_TTL)
+            self.settlement.fence(tx)
             tx.seal(self.connection, link, jsonable(change.before))
-            tx.tell(*self._told(change, link.edusign_id, 0, "written"))
+            tx.tell(*self.settlement.told(change, link.edusign_id, 0, "written"))
 
         await self.store.transact(settle)
         self.links.drop(*change.key)
@@ -447,74 +369,24 @@ class Writer:
 
     async def _link_only(self, change: Change) -> Outcome:
         def settle(tx: Transaction) -> None:
-            tx.fence(self.lease, LEASE_TTL)
+            self.settlement.fence(tx)
             if change.verb == "unlink":
                 tx.drop_link(self.connection, change.kind, change.erp_id)
                 self.links.drop(*change.key)
             else:
-                self._settle(tx, change, {}, change.edusign_id)
-            tx.tell(*self._told(change, change.edusign_id, 0, "written"))
+                self.settlement.settle(tx, change, {}, change.edusign_id)
+            tx.tell(*self.settlement.told(change, change.edusign_id, 0, "written"))
 
         await self.store.transact(settle)
         return Outcome("written", change, change.edusign_id)
 
-    # Probing
-
-    async def _arrived(
-        self, change: Change, sent: Mapping[str, Any], edusign_id: str, api_id: str
-    ) -> tuple[bool, str, dict[str, Value]]:
-        """(whether the write is there, the record's Edusign id, which of the sent values are)."""
-        values = {name: revived(change.kind, name, value) for name, value in sent.items()}
-        if change.verb == "create":
-            id = await self.platform.id_by_api_id(change.kind, api_id)
-            found = await self.platform.read(change.kind, id) if id else None
-            ours = found is not None and found.api_type == self.our_type and found.api_id == api_id
-            return (True, found.id, values) if ours and found else (False, "", {})
-        found = await self.platform.read(change.kind, edusign_id)
-        if change.verb == "withdraw":
-            return found is None, edusign_id, {}
-        if found is None:
-            return False, edusign_id, {}
-        if change.verb == "archive":
-            return found.archived, edusign_id, {}
-        if change.verb in ("add", "remove"):
-            assert isinstance(found.record, Sheet)
-            there = _ids(values["learners"]) <= found.record.learners
-            return there == (change.verb == "add"), edusign_id, values
-        there_now = {
-            name: value
-            for name, value in values.items()
-            if self._form(change.kind, name, found.record.value(name)) == self._form(change.kind, name, value)
-        }
-        if not values:
-            arrived = not found.archived and (not change.stamp or found.api_type == self.our_type)
-            return arrived, edusign_id, {}
-        return bool(there_now) and not found.archived, edusign_id, there_now
-
-    # Between tokens and ids
-
-    def _translated(self, change: Change) -> dict[str, Value] | None:
-        """The values to send, references as Edusign ids; None while somebody needed is not there yet."""
-        source = change.before if change.verb == "remove" else change.after
-        if change.verb in ("archive", "withdraw", "restore"):
-            return {}
-        values = {name: self._in_ids(change, name, value) for name, value in source.items()}
-        if change.verb in ("add", "remove") and not values["learners"]:
-            return None
-        if change.kind == "sheet" and "speakers" in values and not values["speakers"]:
-            return None
-        return values
-
-    def _in_ids(self, change: Change, name: str, value: Value) -> Value:
-        kind = ELEMENT_KIND.get(name)
-        if kind is None or not isinstance(value, frozenset):
-            return value
-        return frozenset(id for token in value if (id := self.links.edusign_id(kind, token)))
+    # Looking
 
     def _record(self, change: Change, ready: Mapping[str, Value]) -> Record:
         return RECORDS[change.kind].model_validate({"id": change.edusign_id, **ready})
 
-    def _form(self, kind: Kind, name: str, value: Value) -> Value:
+    def form(self, kind: Kind, name: str, value: Value) -> Value:
+        """A value in the form in which it is compared."""
         return canonical(kind, name, value, self.country)
 
     def _protected(self, seen: Seen, sheet: Sheet) -> bool:
@@ -522,88 +394,8 @@ class Writer:
         return begun or seen.locked or seen.signed
 
     def _open(self, tx: Transaction, change: Change, ready: Mapping[str, Value]) -> int:
-        tx.fence(self.lease, LEASE_TTL)
+        self.settlement.fence(tx)
         return tx.open_intent(self.connection, self.run_id, change, jsonable(dict(ready)))
 
     def _remember(self, kind: Kind, id: str, seen: Seen | None) -> None:
         self.refreshed.setdefault(kind, {})[id] = seen
-
-    # What the log is told
-
-    def _told(self, change: Change, edusign_id: str, intent: int, state: str) -> list[Event]:
-        data: dict[str, Any] = {
-            "verb": change.verb,
-            "before": jsonable(change.before),
-            "after": jsonable(change.after),
-            "rule": change.rule,
-            "reason": change.reason,
-            "intent": intent,
-        }
-        message = _("{verb} {kind} {label}: {reason}").format(
-            verb=change.verb if state == "written" else _("already so: {verb}").format(verb=change.verb),
-            kind=change.kind,
-            label=change.label or change.erp_id,
-            reason=change.reason,
-        )
-        events = [self._event("write", change, message, edusign_id, data=data)]
-        return [*events, *(self._overwritten(change, edusign_id, self.run_id) if state == "written" else ())]
-
-    def _overwritten(self, change: Change, edusign_id: str, run_id: str) -> list[Event]:
-        """Each edit a person made in Edusign that this write undid, with both values and the run (R02)."""
-        return [
-            self._event(
-                "notice",
-                change,
-                _("{field} of {kind} {label} was changed in Edusign; the ERP's value stands").format(
-                    field=name, kind=change.kind, label=change.label
-                ),
-                edusign_id,
-                level="notice",
-                data={
-                    "field": name,
-                    "edusign": plain(change.before.get(name)),
-                    "erp": plain(change.after.get(name)),
-                    "run": run_id,
-                },
-            )
-            for name in change.overwrites
-        ]
-
-    def _event(
-        self,
-        kind: str,
-        change: Change,
-        message: str,
-        edusign_id: str,
-        *,
-        level: Literal["info", "notice", "error"] = "info",
-        data: Mapping[str, Any] | None = None,
-    ) -> Event:
-        return Event(
-            level=level,
-            kind=kind,
-            message=message,
-            connection=self.connection,
-            run_id=self.run_id,
-            record_kind=change.kind,
-            erp_id=change.erp_id,
-            edusign_id=edusign_id,
-            actor=self.actor,
-            data=dict(data or {}),
-        )
-
-
-def _rosters(kind: Kind) -> tuple[str, ...]:
-    return RECORDS[kind].rosters
-
-
-def _tokens(value: object) -> frozenset[str]:
-    return frozenset(value) if isinstance(value, (frozenset, list, tuple)) else frozenset()
-
-
-def _ids(value: Value) -> frozenset[str]:
-    return value if isinstance(value, frozenset) else frozenset()
-
-
-def _base_tokens(link: Link) -> frozenset[str]:
-    return _tokens(link.base.get("learners"))

@@ -13,8 +13,8 @@ from engine.config import Config, ConnectionConfig, is_real, secrets_of
 from engine.events.log import EventLog
 from engine.live import Engine, Standing
 from engine.machine import FileLock, FolderLock, MachineLock, machine_id
+from engine.order import Connection
 from engine.ports import AttendancePlatform, Connector, Erp, Surroundings, System
-from engine.run import Connection
 from engine.service.access import InProcess
 from engine.service.routes import application
 from engine.state.store import Store

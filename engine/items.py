@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.brakes import explanation
-from engine.changes import Block, Change, Conflict, Hold, Notice, Plan, Rejection, Task, jsonable
+from engine.changes import Block, Change, Conflict, Hold, Notice, Plan, Rejection, Task
 from engine.events.event import Event
+from engine.reasons import reason
 from engine.records import KINDS, Kind
 from engine.service.models import ChangeView, ItemType, ItemView
 from engine.state.transaction import Transaction
 from engine.urgency import Bites
+from engine.views import change_view
 from engine.words import _, ngettext
 
 REMINDER = timedelta(days=7)
@@ -39,25 +41,6 @@ class Wanted:
     data: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[ChangeView, ...] = ()
     bites: tuple[datetime | None, int] = (None, 0)
-
-
-def change_view(change: Change) -> ChangeView:
-    """A change as the API shows it."""
-    return ChangeView(
-        id=change.id,
-        verb=change.verb,
-        kind=change.kind,
-        erp_id=change.erp_id,
-        edusign_id=change.edusign_id,
-        label=change.label,
-        before=jsonable(change.before),
-        after=jsonable(change.after),
-        reason=change.reason,
-        rule=change.rule,
-        bites_at=change.bites_at,
-        people=change.people,
-        hold=change.hold or (f"skipped: {change.skip}" if change.skip else ""),
-    )
 
 
 def wanted(plan: Plan, bites: Bites) -> list[Wanted]:
@@ -345,46 +328,6 @@ def subject_parts(subject: str) -> tuple[str, list[str]]:
     ("restore", [change id, edusign_id])."""
     word, _colon, rest = subject.partition(":")
     return word, rest.split("\x1f")
-
-
-def reason(code: str) -> str:
-    """A code in words for a person."""
-    return _REASONS.get(code, code.replace("_", " "))
-
-
-_REASONS: dict[str, str] = {
-    "missing_email": _("no e-mail address"),
-    "invalid_email": _("the e-mail address is not valid"),
-    "shared_email": _("two people have this e-mail address"),
-    "missing_name": _("no name"),
-    "id_twice": _("the ERP shows this key twice, differently"),
-    "no_start_time": _("no start time"),
-    "no_end_time": _("no end time"),
-    "ends_before_start": _("it ends before it starts"),
-    "time_does_not_exist": _("this local time does not exist: clocks go forward then"),
-    "time_ambiguous": _("this local time comes twice: the first is taken"),
-    "session_without_learners": _("nobody is on this session"),
-    "session_without_accepted_learners": _("nobody on this session could be taken over"),
-    "session_without_speaker": _("the session has no speaker, and no stand-in is named"),
-    "session_without_accepted_speaker": _("no speaker of this session could be taken over"),
-    "same_name": _("somebody of this name is in Edusign already, with another e-mail: the same person?"),
-    "same_email_other_name": _("this e-mail is in Edusign already under another name: the same person?"),
-    "same_key_twice": _("two Edusign records carry this key: which is it?"),
-    "same_hour_same_people": _("a hand-made sheet stands at this time for the same people: the same one?"),
-    "refused_by_edusign": _("Edusign refused it"),
-    "restore_off": _("archived in Edusign: restore it there by hand (by API it is switched off, unverified)"),
-    "email_of_another": _("this e-mail belongs to somebody else in Edusign"),
-    "too_late_to_change": _("changed in the ERP too late: the sheet has begun, is signed or locked"),
-    "cancelled_but_kept": _("cancelled in the ERP, but its sheet has begun, is signed or locked"),
-    "group_gone": _("gone from the ERP; its members leave, the group stays in Edusign"),
-    "shared_speaker_left": _("left the ERP but belongs to several schools: not archived"),
-    "shared_speaker_renamed": _("renamed in the ERP but belongs to several schools: not renamed"),
-    "already_started": _("the session had begun before it was first seen"),
-    "waits_for_speaker": _("its speaker is not in Edusign yet"),
-    "not_listed": _("Edusign's list lacks it; looked up at the next run"),
-    "deleted_in_edusign": _("deleted in Edusign by hand; made again"),
-    "archived_in_edusign": _("archived in Edusign by hand; restored"),
-}
 
 
 def closer(

@@ -97,6 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         if given.folder is None:
             shutil.rmtree(folder, ignore_errors=True)
+    if sys.stderr.isatty():
+        _progress("")
     print(json.dumps(report, ensure_ascii=False, sort_keys=True) if given.json else table(report))
     return 0 if all(good(one["end"]) for one in report["connections"]) else 1
 

@@ -104,6 +104,20 @@ def _connection(connection: ConnectionView, view: StatusView, look: Look) -> tup
     )
 
 
+def decided(view: ItemView, choice: str) -> str:
+    """One line: what was settled, or what of it still waits, and what follows."""
+    name = f"{view.id} ({view.label})" if view.label else view.id
+    if view.closed_at is None:
+        said = _("{name}: {choice}; {count} of its changes still wait.").format(
+            name=name, choice=choice, count=len(view.changes)
+        )
+    else:
+        said = _("{name}: {choice}. An open window takes it up by itself, else the next run.").format(
+            name=name, choice=choice
+        )
+    return printable(said)
+
+
 def freeze(view: FreezeView, look: Look) -> str:
     """One line: what is stopped, why, by whom, since when."""
     whole = _("FROZEN, no writes at all") if not view.connection else _("FROZEN, no writes")

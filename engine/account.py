@@ -1,11 +1,11 @@
-"""The accounting of a run: where each record went, and how the API shows a run and its plan. Pure (R17)."""
+"""The accounting of a run: where each record went, and how the API shows a run and its plan. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from engine.apply import Outcome
 from engine.changes import Change, Plan, Rejection, Tally
@@ -14,6 +14,20 @@ from engine.order import Order
 from engine.records import KINDS, Kind
 from engine.service.models import PlanView, ProgressView, RunState, RunView
 from engine.views import change_view
+
+REQUESTS_PER_MINUTE = 480
+"""Edusign's general limit, shared per API key (documented)."""
+_REQUESTS = {
+    "create": 3,
+    "link": 2,
+    "update": 2,
+    "add": 2,
+    "remove": 2,
+    "archive": 2,
+    "restore": 2,
+    "withdraw": 2,
+}
+"""Requests a write takes, with the looks before it."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,11 @@ def held(made: Plan) -> int:
 def verbs(changes: Iterable[Change]) -> dict[str, int]:
     """How many changes of each verb."""
     return dict(Counter(c.verb for c in changes))
+
+
+def time_to_write(made: Plan) -> timedelta:
+    """About how long writing a plan takes, at the pace Edusign allows (R34)."""
+    return timedelta(minutes=sum(_REQUESTS.get(c.verb, 0) for c in made.writable) / REQUESTS_PER_MINUTE)
 
 
 def plan_view(made: Plan, connection: str, order: Order, made_at: datetime, faults: Iterable[str]) -> PlanView:

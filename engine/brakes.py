@@ -24,6 +24,7 @@ class Brakes:
     `compare_only`: the kinds whose first contact nobody approved yet (R43). As long as there are any, and then
     until `removals_from`, archives and withdrawals are deferred. `changed_options`: the options changed since
     the last plan nobody approved (R31), "" when none. `approved` and `refused`: change ids a person decided on.
+    `held_back`: change id → (cause, Edusign id in its way) found when it was carried out, undecided since.
     """
 
     now: datetime
@@ -33,6 +34,7 @@ class Brakes:
     changed_options: str = ""
     approved: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    held_back: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     skewed: bool = False
 
 
@@ -53,6 +55,9 @@ def _marked(change: Change, causes: Mapping[str, str], brakes: Brakes) -> Change
     early = brakes.removals_from is not None and brakes.now < brakes.removals_from
     if change.verb in REMOVALS and (brakes.compare_only or early):
         return change.model_copy(update={"skip": "deferred"})
+    if change.id in brakes.held_back:
+        cause, edusign_id = brakes.held_back[change.id]
+        return change.model_copy(update={"hold": cause, "edusign_id": edusign_id})
     if change.id in causes and change.id not in brakes.approved:
         return change.model_copy(update={"hold": causes[change.id]})
     return change

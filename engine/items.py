@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,6 +52,15 @@ def wanted(plan: Plan, bites: Bites) -> list[Wanted]:
     found += [_block(b, bites) for b in plan.blocks]
     found += [hold_item(h) for h in plan.holds]
     found += [_notice(n, bites) for n in plan.notices]
+    return found
+
+
+def found_by_writing(refused: Iterable[Rejection], held_back: Sequence[Change], bites: Bites) -> list[Wanted]:
+    """Items that only carrying changes out brings up: what Edusign refused, what a look just before held."""
+    found = [rejection_item(r, bites) for r in refused]
+    for cause in sorted({c.hold for c in held_back}):
+        same = tuple(c for c in held_back if c.hold == cause)
+        found.append(hold_item(Hold(cause=cause, kind=None, explanation="", changes=same)))
     return found
 
 
@@ -160,6 +169,16 @@ def _notice(notice: Notice, bites: Bites) -> Wanted:
         data=notice.data,
         bites=bites.of(notice.kind, notice.erp_id),
     )
+
+
+def settled_notices(first: Plan, last: Plan) -> list[Notice]:
+    """What the first plan noticed and the run settled itself; restores are told with their write."""
+    open_still = {(n.kind, n.erp_id, n.code) for n in last.notices}
+    return [
+        n
+        for n in first.notices
+        if (n.kind, n.erp_id, n.code) not in open_still and n.code != "archived_in_edusign"
+    ]
 
 
 def passing(notice: Notice, connection: str, run_id: str) -> Event:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from engine.config_models import ConnectionConfig
-from engine.items import subject_parts
+from engine.items import BY_APPLYING, subject_parts
 from engine.links import Links
 from engine.match import PairDecisions
 from engine.merge import Resolution
@@ -27,6 +27,8 @@ class Memory:
     compare_only: frozenset[Kind]
     removals_from: datetime | None
     options_changed: bool
+    held_back: Mapping[str, tuple[str, str]]
+    """Of the holds that only carrying changes out had found: change id → (cause, Edusign id in its way)."""
 
     @property
     def pairs(self) -> PairDecisions:
@@ -86,6 +88,12 @@ def remember(tx: Transaction, config: ConnectionConfig) -> Memory:
         compare_only=contact_waiting(tx, config),
         removals_from=removals_from,
         options_changed=fingerprint is not None and fingerprint != config.fingerprint(),
+        held_back={
+            change.id: (item.code, change.edusign_id)
+            for item in tx.open_items(name, "hold")
+            if item.code in BY_APPLYING
+            for change in item.changes
+        },
     )
 
 

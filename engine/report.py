@@ -1,4 +1,4 @@
-"""What a run tells: the lines of the log about it, its messages, and each fault once (R35)."""
+"""What a run tells: the lines of the log about it, its messages, and each fault once."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""What a write leaves behind, in one commit: its link, its base, and its lines of the log (R37)."""
+"""How links and bases follow what was written or found equal, and what the log is told of it (R37)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from engine.changes import Change, jsonable
+from engine.changes import BaseMove, Change, Plan, jsonable
 from engine.events.event import Event, Level
 from engine.links import Link, Links, roster_base
 from engine.records import Value, plain
@@ -21,7 +21,7 @@ LEASE_TTL = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Settlement:
-    """Settles the writes of one run; `links` follow what is settled."""
+    """Settles what one run wrote or found, in the transaction it is handed; `links` follow."""
 
     connection: str
     run_id: str
@@ -66,6 +66,27 @@ class Settlement:
         """Keep a link, in the store and among those of this run."""
         tx.put_link(self.connection, link)
         self.links.put(link)
+
+    # Without a write
+
+    def follow(self, tx: Transaction, moves: Iterable[BaseMove]) -> None:
+        """The base follows what both sides agree on already. Raises LeaseLost."""
+        self.fence(tx)
+        for move in moves:
+            link = self.links.get(move.kind, move.erp_id)
+            if link is not None:
+                self.put(tx, link.model_copy(update={"base": {**link.base, **jsonable(move.base)}}))
+
+    def count_absences(self, tx: Transaction, made: Plan, occurrence: str) -> None:
+        """Records missing from the observation of `occurrence` are counted under it, others no more (R13)."""
+        for key in made.missing:
+            link = self.links.get(*key)
+            if link is not None and occurrence not in link.missing:
+                self.put(tx, link.model_copy(update={"missing": (*link.missing, occurrence)}))
+        for key in made.found_again:
+            link = self.links.get(*key)
+            if link is not None:
+                self.put(tx, link.model_copy(update={"missing": ()}))
 
     # What the log is told
 

@@ -13,6 +13,7 @@ from engine.apply import Halt, Outcome, Writer
 from engine.changes import Change, Verb
 from engine.events.event import Event
 from engine.records import Kind, Sheet
+from engine.recover import recover
 from engine.state.store import Store
 from engine.state.transaction import Intent, LeaseLost
 from tests.unit.rules.fake_platform import FakePlatform, Killed, Moment
@@ -386,7 +387,7 @@ async def test_R37_a_timed_out_create_stays_open_and_is_not_sent_again(bench: Be
     (outcome,) = await bench.write()
     assert outcome.state == "unknown" and await bench.states() == [("create", "open")]
     (intent,) = await bench.open()
-    assert await bench.writer.recover(intent) == "done"
+    assert await recover(bench.writer, intent) == "done"
     assert len(bench.platform.live("learner")) == 1 and bench.platform.writes == [
         ("create", "learner", "new-learner-1")
     ]
@@ -462,7 +463,7 @@ async def test_R38_a_crash_at_any_write_ends_as_if_there_had_been_none(
     await bench.engine()
     (intent,) = await bench.open()
     expected = "done" if moment == "after" else "never_arrived"
-    assert await bench.writer.recover(intent) == expected
+    assert await recover(bench.writer, intent) == expected
     if moment == "before":
         assert bench.platform.writes == []
         await bench.write(change)
@@ -482,7 +483,7 @@ async def test_R38_the_base_becomes_what_was_sent_not_what_is_read_then(bench: B
     bench.platform.edit("learner", "new-learner-1", email="byhand@mail.example", last_name="By hand")
     await bench.engine()
     (intent,) = await bench.open()
-    assert await bench.writer.recover(intent) == "done"
+    assert await recover(bench.writer, intent) == "done"
     base = (await bench.remembered())["learner", "L1"][1]
     assert (base["email"], base["last_name"]) == ("l1@ecole.example", "Zoë")
 
@@ -494,7 +495,7 @@ async def test_R38_an_update_that_arrived_only_counts_for_what_is_there(bench: B
         await bench.write()
     await bench.engine()
     (intent,) = await bench.open()
-    await bench.writer.recover(intent)
+    await recover(bench.writer, intent)
     base = (await bench.remembered())["learner", "L1"][1]
     assert (base["last_name"], base["email"], base["first_name"]) == ("Durand", "new@ecole.example", "Jeanne")
 
@@ -507,7 +508,7 @@ async def test_R20_what_a_group_write_carried_on_is_ours_after_a_crash_too(bench
         await bench.write(*changes(school.plan(), "update", "group"))
     await bench.engine()
     (intent,) = await bench.open()
-    assert await bench.writer.recover(intent) == "done"
+    assert await recover(bench.writer, intent) == "done"
     assert (await bench.remembered())["sheet", "S1"][1]["learners"] == ["L1", "L3"]
 
 
@@ -519,7 +520,7 @@ async def test_R37_a_fault_while_looking_after_a_write_leaves_its_intent_open(be
     assert outcome.state == "unknown" and await bench.states() == [("update", "open")]
     bench.platform.unreachable = set()
     (intent,) = await bench.open()
-    assert await bench.writer.recover(intent) == "done"
+    assert await recover(bench.writer, intent) == "done"
     assert (await bench.remembered())["group", "G1"][1]["members"] == ["L1", "L3"]
 
 
@@ -530,7 +531,7 @@ async def test_R38_a_probe_that_fails_leaves_the_intent_open(bench: Bench) -> No
     bench.platform.unreachable = {"id_by_api_id"}
     (intent,) = await bench.open()
     with pytest.raises(Exception, match="unreachable"):
-        await bench.writer.recover(intent)
+        await recover(bench.writer, intent)
     assert len(await bench.open()) == 1
 
 
@@ -543,7 +544,7 @@ async def test_R38_a_record_of_another_connector_under_our_key_is_not_ours(bench
     bench.platform.records["learner"] = FakePlatform.of(foreign).records["learner"]
     await bench.engine()
     (intent,) = await bench.open()
-    assert await bench.writer.recover(intent) == "never_arrived" and await bench.remembered() == {}
+    assert await recover(bench.writer, intent) == "never_arrived" and await bench.remembered() == {}
 
 
 async def test_R38_recovering_twice_is_recovering_once(bench: Bench) -> None:
@@ -551,7 +552,7 @@ async def test_R38_recovering_twice_is_recovering_once(bench: Bench) -> None:
     bench.platform.silent_after = {"create"}
     await bench.write()
     (intent,) = await bench.open()
-    await bench.writer.recover(intent)
+    await recover(bench.writer, intent)
     before = await bench.remembered()
-    await bench.writer.recover(intent)
+    await recover(bench.writer, intent)
     assert await bench.remembered() == before and len(bench.platform.writes) == 1

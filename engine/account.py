@@ -51,7 +51,8 @@ class Account:
     @property
     def held(self) -> int:
         """Changes and pairs that wait for a person."""
-        return held(self.last) + len(self.held_back)
+        held_now = {c.id for c in self.last.changes if c.hold}
+        return held(self.last) + sum(1 for c in self.held_back if c.id not in held_now)
 
     def tally(self) -> dict[Kind, Tally]:
         """Where each record went; each kind's parts add up to what was seen."""

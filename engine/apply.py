@@ -216,6 +216,9 @@ class Writer:
         for name in record.rosters:
             if name in values:
                 values[name] = roster_to_send(change, name, record.value(name), self.links)
+        if not change.stamp and all(record.value(name) == value for name, value in values.items()):
+            # Whoever was to join is not in Edusign yet: there is nothing to send.
+            return await self._close(intent, change, "waits")
         intended = record.model_copy(update=values)
         await self.store.transact(lambda tx: tx.amend_intent(intent, change, jsonable(values)))
         api = (change.api_id or change.erp_id, self.our_type) if change.stamp else None

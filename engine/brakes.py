@@ -76,8 +76,10 @@ def _causes(plan: Plan, links: Links, brakes: Brakes) -> dict[str, str]:
         ("sealed", lambda c: c.verb == "create" and c.rule == "R19"),
         (
             "soon",
-            lambda c: _within(c.bites_at, brakes.now)
-            and (c.verb in REMOVALS or (c.verb == "remove" and c.token in leaving)),
+            lambda c: (
+                _within(c.bites_at, brakes.now)
+                and (c.verb in REMOVALS or (c.verb == "remove" and c.token in leaving))
+            ),
         ),
     )
     for change in plan.changes:

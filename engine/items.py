@@ -55,12 +55,18 @@ def wanted(plan: Plan, bites: Bites) -> list[Wanted]:
     return found
 
 
-def found_by_writing(refused: Iterable[Rejection], held_back: Sequence[Change], bites: Bites) -> list[Wanted]:
-    """Items that only carrying changes out brings up: what Edusign refused, what a look just before held."""
+def found_by_writing(
+    refused: Iterable[Rejection], held_back: Sequence[Change], holds: Iterable[Hold], bites: Bites
+) -> list[Wanted]:
+    """Items that only carrying changes out brings up: what Edusign refused, what a look just before held.
+
+    What `held_back` says of a cause that stands among `holds` already is added to that hold.
+    """
     found = [rejection_item(r, bites) for r in refused]
+    standing = {hold.key: hold.changes for hold in holds}
     for cause in sorted({c.hold for c in held_back}):
-        same = tuple(c for c in held_back if c.hold == cause)
-        found.append(hold_item(Hold(cause=cause, kind=None, explanation="", changes=same)))
+        same = {c.id: c for c in (*standing.get(cause, ()), *(c for c in held_back if c.hold == cause))}
+        found.append(hold_item(Hold(cause=cause, kind=None, explanation="", changes=tuple(same.values()))))
     return found
 
 

@@ -27,7 +27,7 @@ class Memory:
     compare_only: frozenset[Kind]
     removals_from: datetime | None
     options_changed: bool
-    held_back: Mapping[str, tuple[str, str]]
+    held_back: dict[str, tuple[str, str]]
     """Of the holds that only carrying changes out had found: change id → (cause, Edusign id in its way)."""
 
     @property

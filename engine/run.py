@@ -237,6 +237,7 @@ class Run:
                 changed_options=self.connection.name if memory.options_changed else "",
                 approved=memory.changes_decided("approve"),
                 refused=memory.changes_decided("refuse"),
+                held_back=memory.held_back | {c.id: (c.hold, c.edusign_id) for c in self.held_back},
                 skewed=observed.skewed,
             ),
         )
@@ -376,7 +377,9 @@ class Run:
     async def _reconcile(self, observed: Observed) -> None:
         """Open and close what waits for people, and end first contact once nothing of it waits (R43)."""
         bites = self._bites(observed)
-        found = wanted(self.last, bites) + found_by_writing(self.refused, self.held_back, bites)
+        found = wanted(self.last, bites) + found_by_writing(
+            self.refused, self.held_back, self.last.holds, bites
+        )
         settled = settled_notices(self.first, self.last)
         closable = closer(
             observed.complete_erp, observed.complete_edusign, applied=not self.order.dry and not self._partial()

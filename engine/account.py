@@ -15,6 +15,7 @@ from engine.records import KINDS, Kind
 from engine.service.models import PlanView, ProgressView, RunState, RunView
 from engine.views import change_view
 
+MAILED_AT_ONCE = timedelta(hours=1)
 REQUESTS_PER_MINUTE = 480
 """Edusign's general limit, shared per API key (documented)."""
 _REQUESTS = {
@@ -108,6 +109,25 @@ def time_to_write(made: Plan) -> timedelta:
     return timedelta(minutes=sum(_REQUESTS.get(c.verb, 0) for c in made.writable) / REQUESTS_PER_MINUTE)
 
 
+def mails(made: Plan, now: datetime) -> int:
+    """How many mails a plan may cause (R33).
+
+    Creates never mail credentials. Where the school mails signature links, a sheet that is made, or moved, to
+    begin within the hour mails them to its learners at once (documented; whether it does is not told).
+    """
+    return sum(_mailed(c) for c in made.writable if _begins_soon(c, now))
+
+
+def _begins_soon(change: Change, now: datetime) -> bool:
+    start = change.after.get("start")
+    return change.kind == "sheet" and isinstance(start, datetime) and start - now <= MAILED_AT_ONCE
+
+
+def _mailed(change: Change) -> int:
+    learners = change.after.get("learners")
+    return len(learners) if isinstance(learners, frozenset) else change.people
+
+
 def plan_view(made: Plan, connection: str, order: Order, made_at: datetime, faults: Iterable[str]) -> PlanView:
     """The plan as the API shows it."""
     return PlanView(
@@ -121,7 +141,7 @@ def plan_view(made: Plan, connection: str, order: Order, made_at: datetime, faul
         held=held(made),
         rejected=sum(1 for r in made.rejections if r.row),
         conflicts=len(made.conflicts),
-        mails=0,
+        mails=mails(made, made_at),
         faults=tuple(faults),
         stale=order.stale(made),
     )

@@ -258,7 +258,6 @@ _TEMPLATE_CONNECTION = """\
 #horizon_days = 7
 # After first contact, nothing is archived or withdrawn for this long.
 #removals_after = "7 days"
-#credentials_mail = false
 # The ERP's key of a speaker for sessions that have none.
 #stand_in_speaker = ""
 # First contact: compare, list and ask before the first write.

@@ -163,7 +163,6 @@ class ConnectionOptions(Frozen):
     country: Annotated[str, AfterValidator(_country)] = "FR"
     horizon_days: int = Field(default=14, ge=1, le=120)
     removals_after: Duration = timedelta(days=7)
-    credentials_mail: bool = False
     stand_in_speaker: str = ""
     compare_only: bool = True
     windows: Annotated[tuple[Window, ...], BeforeValidator(as_tuple)] = ()
@@ -231,7 +230,6 @@ class ConnectionConfig(ConnectionOptions):
             "zone": self.zone,
             "country": self.country,
             "horizon_days": self.horizon_days,
-            "credentials_mail": self.credentials_mail,
             "stand_in_speaker": self.stand_in_speaker,
             "edusign": _mattering(self.edusign),
             "settings": _mattering(self.settings),

@@ -200,7 +200,7 @@ def plan(view: PlanView, look: Look) -> str:
             (view.held, _("{n} held")),
             (view.rejected, _("{n} rejected")),
             (view.conflicts, _("{n} in conflict")),
-            (view.mails, _("mails it would send: {n}")),
+            (view.mails, _("mails it may cause: {n}")),
             (len(view.stale), _("{n} no longer the same, not written")),
         )
         if number

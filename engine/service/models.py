@@ -92,7 +92,8 @@ class ChangeView(View):
 
 
 class PlanView(View):
-    """What a run would do. `hash` is of the changes alone: the same changes, the same hash."""
+    """What a run would do. `hash` is of the changes alone: the same changes, the same hash. `mails`: signature
+    links it may have mailed at once, to learners of sheets that begin within the hour (R33)."""
 
     id: str
     connection: str

@@ -119,7 +119,7 @@ def test_a_whole_configuration(tmp_path: Path) -> None:
     assert (lyon.name, lyon.erp, lyon.zone, lyon.country) == ("lyon", "planning", "Europe/Paris", "FR")
     assert lyon.horizon_days == 7  # the connector's
     assert lyon.removals_after == timedelta(days=3)
-    assert (lyon.compare_only, lyon.credentials_mail, lyon.stand_in_speaker) == (True, False, "")
+    assert (lyon.compare_only, lyon.stand_in_speaker) == (True, "")
     assert [(one.flow, one.name, one.zone) for one in lyon.windows] == [
         ("import", "1130_w1-5", "Europe/Paris"),
         ("export", "evening", "Indian/Reunion"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from connectors.edusign.mapping import created
+from engine.account import mails
 from engine.changes import Plan
 from engine.config_models import DEFAULT_LIMITS, Limit
 from engine.links import Link, Links
@@ -172,6 +174,13 @@ def test_R33_no_create_mails_credentials() -> None:
     professor = created(speaker("P1"), "P1", OURS)
     assert "'SEND_EMAIL_CREDENTIALS': False" in str(student)
     assert "'dontSendCredentials': True" in str(professor)
+
+
+def test_R33_mails_a_plan_may_cause_are_counted() -> None:
+    school = small_school(learners=3, sessions=[])
+    school.erp(session("S8", "L1", "L2", starts=timedelta(minutes=30)))
+    school.erp(session("S9", "L1", "L2", "L3", starts=DAY))
+    assert mails(school.plan(), NOW) == 2
 
 
 def first_contact() -> School:

@@ -128,7 +128,14 @@ def _mailed(change: Change) -> int:
     return len(learners) if isinstance(learners, frozenset) else change.people
 
 
-def plan_view(made: Plan, connection: str, order: Order, made_at: datetime, faults: Iterable[str]) -> PlanView:
+def plan_view(
+    made: Plan,
+    connection: str,
+    order: Order,
+    made_at: datetime,
+    faults: Iterable[str],
+    stale: tuple[str, ...],
+) -> PlanView:
     """The plan as the API shows it."""
     return PlanView(
         id=f"p{order.run_id}",
@@ -143,7 +150,7 @@ def plan_view(made: Plan, connection: str, order: Order, made_at: datetime, faul
         conflicts=len(made.conflicts),
         mails=mails(made, made_at),
         faults=tuple(faults),
-        stale=order.stale(made),
+        stale=stale,
     )
 
 

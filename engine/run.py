@@ -36,7 +36,7 @@ from engine.records import Group, Kind, Seen, Sheet
 from engine.recover import recover
 from engine.report import Report
 from engine.scope import local_date
-from engine.service.models import ProgressView, RunState, RunView
+from engine.service.models import PlanView, ProgressView, RunState, RunView
 from engine.situation import Inputs
 from engine.state.store import Store
 from engine.state.transaction import Lease, LeaseLost, Transaction
@@ -245,7 +245,7 @@ class Run:
 
     async def _note(self, made: Plan) -> None:
         """The base follows what agrees already, absences are counted, the plan is kept for people to read."""
-        view = plan_view(made, self.connection.name, self.order, self.clock.now(), self.report.faults)
+        view = self._plan_view(made)
 
         def settle(tx: Transaction) -> None:
             tx.put_plan(view)
@@ -389,6 +389,8 @@ class Run:
         def settle(tx: Transaction) -> None:
             self.writer.settlement.fence(tx)
             reconcile(tx, self.connection.name, self.order.run_id, found, closable)
+            if not self.order.dry:
+                tx.put_plan(self._plan_view(self._left()))
             tx.tell(*(passing(n, self.connection.name, self.order.run_id) for n in settled))
             if self.order.dry or observed.faults or self.another_writer:
                 return
@@ -398,6 +400,16 @@ class Run:
                 settled_options(tx, config)
 
         await self.store.transact(settle)
+
+    def _left(self) -> Plan:
+        """What of the last plan is still to be done."""
+        done = {id for id, outcome in self.outcomes.items() if outcome.state in ("written", "nothing")}
+        left = tuple(c for c in self.last.changes if c.id not in done)
+        return self.last.model_copy(update={"changes": left})
+
+    def _plan_view(self, made: Plan) -> PlanView:
+        stale = self.order.stale(self.first)
+        return plan_view(made, self.connection.name, self.order, self.clock.now(), self.report.faults, stale)
 
     def _untouched(self, tx: Transaction) -> bool:
         """Whether a kind has something to do that nobody let be done yet: first contact goes on (R43)."""

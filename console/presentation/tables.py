@@ -14,6 +14,7 @@ from console.presentation.wording import (
     instant_to_second,
     pairs,
     record,
+    things,
     time_of_day,
 )
 from engine.printable import printable
@@ -98,7 +99,7 @@ def _connection(connection: ConnectionView, view: StatusView, look: Look) -> tup
         last,
         coming,
         counts(connection.pending),
-        counts(connection.open),
+        things(connection.open),
         counts(connection.linked),
         "" if connection.budget_left is None else str(connection.budget_left),
     )

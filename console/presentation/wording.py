@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from engine.words import _
+from engine.words import _, ngettext
 
 _SHOWN_ELEMENTS = 3
 
@@ -50,6 +50,21 @@ def counts(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
 
 
+def things(numbers: Mapping[str, int]) -> str:
+    """`2 duplicates, 1 hold`: open items by type, zeros left out."""
+    return ", ".join(_THINGS[name](number) for name, number in numbers.items() if number and name in _THINGS)
+
+
+_THINGS: Mapping[str, Callable[[int], str]] = {
+    "conflict": lambda n: ngettext("{n} conflict", "{n} conflicts", n).format(n=n),
+    "hold": lambda n: ngettext("{n} hold", "{n} holds", n).format(n=n),
+    "duplicate": lambda n: ngettext("{n} duplicate", "{n} duplicates", n).format(n=n),
+    "rejection": lambda n: ngettext("{n} rejection", "{n} rejections", n).format(n=n),
+    "task": lambda n: ngettext("{n} task", "{n} tasks", n).format(n=n),
+    "notice": lambda n: ngettext("{n} notice", "{n} notices", n).format(n=n),
+}
+
+
 def value(value: Any) -> str:
     """A JSON value as a person reads it."""
     if value is None or value == "" or value == []:
@@ -71,9 +86,16 @@ def _element(element: Any) -> str:
     return "-" if element is None else str(element)
 
 
+_NEEDLESS = (("row", True), ("evidence", ""), ("field", ""))
+
+
 def pairs(data: Mapping[str, Any]) -> str:
-    """`key: value; key: value`."""
-    return "; ".join(f"{key}: {value(content)}" for key, content in data.items() if content not in ({}, []))
+    """`key: value; key: value`; what says nothing is left out, and so is that a whole row is meant."""
+    return "; ".join(
+        f"{key.replace('_', ' ')}: {value(content)}"
+        for key, content in data.items()
+        if content not in ({}, []) and (key, content) not in _NEEDLESS
+    )
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ READY = 30.0
 
 _KEYS = {"EDUSIGN_KEY": "edusign-crash-key", "YPAREO_TOKEN": "ypareo-crash-token"}
 
-_LOADED = ("engine.__main__", "connectors.edusign.client", "connectors.ypareo.client")
+_LOADED = ("engine.compose", "engine.service.socket", "connectors.edusign.client", "connectors.ypareo.client")
 
 # Runs are asked for one by one: the only window opens when the story is long over.
 _CONFIG = """\

@@ -329,7 +329,15 @@ def test_an_export_is_written_whole_or_not_at_all(
     assert [path.name for path in tmp_path.glob("*no*")] == []
 
 
-def test_two_followers_see_the_same_dense_lines_over_a_restart(tmp_path: Path) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes begun meanwhile end at an interrupt, even if the tests run in a background that ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_two_followers_see_the_same_dense_lines_over_a_restart(tmp_path: Path, interruptible: None) -> None:
     path = tmp_path / "engine.sock"
     operations = FakeOperations()
     operations.log = [event(seq) for seq in range(1, 4)]

@@ -9,7 +9,8 @@ from typing import Literal
 
 from engine.changes import Change, jsonable
 from engine.links import Link, Links, roster_base
-from engine.match import api_key
+from engine.planning.match import api_key
+from engine.planning.situation import LEAD
 from engine.ports import AttendancePlatform, Fault, FaultCode, Scope
 from engine.records import (
     PEOPLE,
@@ -23,7 +24,6 @@ from engine.records import (
     name_tokens,
 )
 from engine.settle import Settlement
-from engine.situation import LEAD
 from engine.state.store import Store
 from engine.state.transaction import Lease, Transaction
 from engine.translate import id_set, in_ids, roster_to_send, to_send

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
-from engine.checks import valid_email
 from engine.config_models import ConnectionConfig
 from engine.events.event import Event
 from engine.items import decision_subjects
 from engine.memory import contact_approved
+from engine.planning.checks import valid_email
 from engine.records import KINDS, Kind, canonical
 from engine.service.models import DecideRequest, ItemView
 from engine.service.operations import Refusal

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from engine.brakes import explanation
 from engine.changes import Block, Change, Conflict, Hold, Notice, Plan, Rejection, Task
 from engine.events.event import Event
+from engine.planning.brakes import explanation
+from engine.planning.urgency import Bites
 from engine.reasons import reason
 from engine.records import KINDS, Kind
 from engine.service.models import ChangeView, ItemType, ItemView
 from engine.state.transaction import Transaction
-from engine.urgency import Bites
 from engine.views import change_view
 from engine.words import _, ngettext
 

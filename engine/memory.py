@@ -10,8 +10,8 @@ from typing import Any, Literal, cast
 from engine.config_models import ConnectionConfig
 from engine.items import BY_APPLYING, subject_parts
 from engine.links import Links
-from engine.match import PairDecisions
-from engine.merge import Resolution
+from engine.planning.match import PairDecisions
+from engine.planning.merge import Resolution
 from engine.records import KINDS, Kind
 from engine.state.transaction import Decision, Transaction
 

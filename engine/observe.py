@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 
 from engine.faults import came, fault_line
 from engine.links import Link, Links, in_tokens
+from engine.planning.scope import local_date, missing, unlisted
+from engine.planning.situation import Presence
 from engine.ports import (
     AttendancePlatform,
     Erp,
@@ -21,8 +23,6 @@ from engine.ports import (
     System,
 )
 from engine.records import KINDS, RECORDS, Entry, Kind, Seen, Sheet
-from engine.scope import local_date, missing, unlisted
-from engine.situation import Presence
 from engine.words import _
 
 SAMPLE = 20

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from engine.changes import Change, Plan
 from engine.config_models import ConnectionConfig
+from engine.planning.urgency import dependencies
 from engine.ports import AttendancePlatform, Erp
 from engine.records import Kind
-from engine.urgency import dependencies
 
 
 @dataclass(frozen=True)

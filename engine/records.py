@@ -2,7 +2,7 @@
 
 A record carries what a side said, as typed; `canonical` says when two values are the same (R05). References
 between records (a group's members, a sheet's people) are ids of the side that spoke: ERP keys in what the
-ERP said, Edusign ids in what Edusign said. `engine.match` brings them into one space.
+ERP said, Edusign ids in what Edusign said. `engine.planning.match` brings them into one space.
 """
 
 from __future__ import annotations

@@ -11,9 +11,7 @@ from typing import Any, TypeVar
 
 from engine.account import Account, held, plan_view, run_view, time_to_write, verbs
 from engine.apply import Halt, Outcome, Writer
-from engine.brakes import NEAR, Brakes, brake
 from engine.changes import Change, Plan, Rejection
-from engine.checks import check
 from engine.clock import Clock
 from engine.config_models import DEFAULT_LIMITS
 from engine.events.event import Level
@@ -26,21 +24,23 @@ from engine.items import (
     settled_notices,
     wanted,
 )
-from engine.match import match, unexplained
 from engine.memory import Memory, contact_ended, contact_waiting, remember, settled_options
 from engine.observe import Observed, observe, reread
 from engine.order import Connection, Order
-from engine.plan import plan
+from engine.planning.brakes import NEAR, Brakes, brake
+from engine.planning.checks import check
+from engine.planning.match import match, unexplained
+from engine.planning.plan import plan
+from engine.planning.scope import local_date
+from engine.planning.situation import Inputs
+from engine.planning.urgency import Bites
 from engine.ports import Fault, FaultCode, Scope
 from engine.records import Group, Kind, Seen, Sheet
 from engine.recover import recover
 from engine.report import Report
-from engine.scope import local_date
 from engine.service.models import PlanView, ProgressView, RunState, RunView
-from engine.situation import Inputs
 from engine.state.store import Store
 from engine.state.transaction import Lease, LeaseLost, Transaction
-from engine.urgency import Bites
 from engine.views import change_view
 from engine.words import _
 

@@ -63,7 +63,7 @@ def test_every_run_says_what_it_could_have_done_with(report: dict[str, Any]) -> 
 
 @pytest.fixture
 def temporaries(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where temporary files go meanwhile: not below pytest's folder, as an engine's socket needs a short path."""
+    """Where temporary files go meanwhile: not below pytest's folder, a socket's path must be short."""
     with tempfile.TemporaryDirectory() as folder:
         monkeypatch.setattr("tempfile.tempdir", folder)
         yield Path(folder)

@@ -13,14 +13,14 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.brakes import Brakes, brake
 from engine.changes import Change, Plan
 from engine.config_models import DEFAULT_LIMITS, Limit
 from engine.links import Link, Links
-from engine.merge import UNSET, merge_field, merge_roster
+from engine.planning.brakes import Brakes, brake
+from engine.planning.merge import UNSET, merge_field, merge_roster
+from engine.planning.urgency import dependencies
 from engine.records import KINDS, PEOPLE, Kind, Record, canonical, canonical_phone, folded_space, plain, revived
 from engine.state.transaction import change_as_json
-from engine.urgency import dependencies
 from tests.unit.rules.school_kit import (
     DAY,
     HOUR,

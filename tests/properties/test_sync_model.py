@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from engine.changes import Change, Plan
 from engine.links import ELEMENT_KIND, Link
-from engine.merge import Resolution
+from engine.planning.merge import Resolution
+from engine.planning.scope import in_scope
 from engine.records import KINDS, PEOPLE, RECORDS, Kind, Seen, Value, canonical, revived
-from engine.scope import in_scope
 from tests.properties.test_plan import (
     LEARNERS,
     ROSTER,

@@ -13,9 +13,9 @@ import pytest
 from connectors.simulation.school import School
 from connectors.ypareo import mapping
 from connectors.ypareo.simulator import YpareoSimulator
-from engine.checks import check
 from engine.clock import VirtualClock, VirtualLoop
 from engine.links import Links
+from engine.planning.checks import check
 from engine.service.models import RunView
 from engine.windows import Window
 from tests.stories.town import PARIS, Town, play

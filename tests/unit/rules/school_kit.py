@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from engine.brakes import Brakes, brake
 from engine.changes import Change, Plan, Verb
-from engine.checks import Checked, check
 from engine.config_models import Limit
 from engine.links import Link, Links, in_tokens
-from engine.match import Matching, PairDecisions, match
-from engine.merge import Resolution
-from engine.plan import plan
+from engine.planning.brakes import Brakes, brake
+from engine.planning.checks import Checked, check
+from engine.planning.match import Matching, PairDecisions, match
+from engine.planning.merge import Resolution
+from engine.planning.plan import plan
+from engine.planning.situation import Inputs, Presence
 from engine.ports import Scope
 from engine.records import (
     KINDS,
@@ -29,7 +30,6 @@ from engine.records import (
     Speaker,
     canonical,
 )
-from engine.situation import Inputs, Presence
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 """A Tuesday, 09:00 in Paris."""

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from engine.config_models import DEFAULT_LIMITS
+from engine.planning.situation import Presence
 from engine.records import Entry, Kind, Problem, Record
-from engine.situation import Presence
 from tests.unit.rules.school_kit import (
     DAY,
     HOUR,

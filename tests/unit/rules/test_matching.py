@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from engine.moves import followed, paired
+from engine.planning.moves import followed, paired
 from engine.records import Kind, Sheet, Speaker
 from tests.unit.rules.school_kit import (
     DAY,

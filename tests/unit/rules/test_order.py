@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.changes import Plan
 from engine.items import wanted
+from engine.planning.urgency import Bites, dependencies
 from engine.records import Record, Sheet
-from engine.urgency import Bites, dependencies
 from tests.unit.rules.school_kit import (
     DAY,
     HOUR,

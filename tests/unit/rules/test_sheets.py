@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from engine.brakes import Brakes, brake
 from engine.observe import Observed
-from engine.plan import plan
+from engine.planning.brakes import Brakes, brake
+from engine.planning.plan import plan
 from engine.ports import School as EdusignSchool
 from engine.records import Problem
 from engine.windows import wall_time

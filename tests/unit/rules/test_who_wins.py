@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from engine.merge import Resolution, merge_roster
+from engine.planning.merge import Resolution, merge_roster
 from engine.records import Kind, Problem, canonical
 from tests.unit.rules.school_kit import (
     DAY,

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from engine.changes import REMOVALS, Change, Hold, Plan
 from engine.config_models import DEFAULT_LIMITS, Limit
 from engine.links import Link, Links
+from engine.planning.urgency import dependencies
 from engine.records import KINDS, Kind, revived
-from engine.urgency import dependencies
 from engine.words import _
 
 NEAR = timedelta(hours=24)

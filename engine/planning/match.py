@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from engine.changes import Block
-from engine.checks import Checked
 from engine.links import Links
+from engine.planning.checks import Checked
 from engine.records import PEOPLE, Entry, Kind, Seen, Sheet, canonical, name_tokens
 
 PairDecisions: TypeAlias = Mapping[tuple[Kind, str, str], Literal["same", "different"]]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.compare import Comparison
-from engine.draft import Draft
 from engine.links import Link, roster_base
+from engine.planning.compare import Comparison
+from engine.planning.draft import Draft
+from engine.planning.situation import Situation
 from engine.records import Entry, Seen, Sheet, Value, canonical, plain, revived
-from engine.situation import Situation
 
 
 def plan_sheet(

@@ -6,14 +6,14 @@ The same inputs give the same plan, byte for byte, whatever order rows and pages
 from __future__ import annotations
 
 from engine.changes import Plan
-from engine.compare import compared
-from engine.draft import Draft
-from engine.gone import plan_gone
 from engine.links import Link, roster_base
-from engine.match import Found
+from engine.planning.compare import compared
+from engine.planning.draft import Draft
+from engine.planning.gone import plan_gone
+from engine.planning.match import Found
+from engine.planning.sheets import plan_roster, plan_sheet
+from engine.planning.situation import Inputs, Situation
 from engine.records import KINDS, Entry, Seen, Sheet, Value
-from engine.sheets import plan_roster, plan_sheet
-from engine.situation import Inputs, Situation
 
 
 def plan(inputs: Inputs) -> Plan:

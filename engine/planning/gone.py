@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from engine.draft import Draft
 from engine.links import Link, in_tokens, roster_base
+from engine.planning.draft import Draft
+from engine.planning.situation import Situation
 from engine.records import PEOPLE, Kind, Seen, Sheet
-from engine.situation import Situation
 
 
 def plan_gone(draft: Draft, situation: Situation, kind: Kind, erp_id: str) -> None:

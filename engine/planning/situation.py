@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from engine.changes import FOREIGN
-from engine.checks import Checked
 from engine.links import Link, Links, in_tokens
-from engine.match import Matching
-from engine.merge import Resolution
-from engine.moves import followed, paired
+from engine.planning.checks import Checked
+from engine.planning.match import Matching
+from engine.planning.merge import Resolution
+from engine.planning.moves import followed, paired
+from engine.planning.scope import missing
+from engine.planning.urgency import Bites
 from engine.ports import Scope
 from engine.records import KINDS, Entry, Group, Kind, Seen, Sheet, Value
-from engine.scope import missing
-from engine.urgency import Bites
 
 LEAD = timedelta(minutes=15)
 """From so long before its start a sheet is never PATCHed (R18)."""

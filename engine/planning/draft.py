@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from engine.changes import BaseMove, Change, Conflict, Notice, Plan, Task, Verb
-from engine.compare import Comparison
 from engine.links import Link
+from engine.planning.compare import Comparison
+from engine.planning.situation import Situation
+from engine.planning.urgency import ordered
 from engine.records import KINDS, Entry, Kind, Seen, Value
-from engine.situation import Situation
-from engine.urgency import ordered
 
 
 class Draft:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from engine.links import in_tokens
-from engine.merge import UNSET, RosterMerge, merge_field, merge_roster
+from engine.planning.merge import UNSET, RosterMerge, merge_field, merge_roster
+from engine.planning.situation import Situation
 from engine.records import Entry, Seen, Value, canonical, revived
-from engine.situation import Situation
 
 INFORMATIONAL = frozenset({"time_ambiguous"})
 """Value problems that leave a usable value (R22); any other keeps the base."""

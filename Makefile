@@ -36,4 +36,4 @@ crash: setup     ## kill the engine at its writes, 50 seeds
 	$(BIN)/python -m connectors crash --seeds 50
 
 lock:            ## maintainers: resolve the dependencies anew (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock

@@ -17,7 +17,7 @@ from engine.clock import Clock
 from engine.conduct import Conduct, approval_ends, recorded_key
 from engine.config import Config, masked
 from engine.decisions import decide
-from engine.events.drain import Drain
+from engine.drain import Drain
 from engine.events.event import Event, Logged
 from engine.events.export import Format
 from engine.events.export import export as export_events

@@ -162,7 +162,8 @@ class Writer:
             return await self._close(intent, change, "dropped", note=known.id, code="appeared_meanwhile")
         if known.archived and not self._can_restore(change.kind):
             return await self._close(intent, change, "refused", note=known.id, code="restore_off")
-        restored = change.model_copy(update={"verb": "restore", "edusign_id": known.id})
+        verb = "restore" if known.archived else "link"
+        restored = change.model_copy(update={"verb": verb, "edusign_id": known.id})
         ready = self._beside_what_is_there(known, ready)
         record = known.record.model_copy(update=ready)
         differing = self._differing(known, ready)
@@ -170,10 +171,17 @@ class Writer:
         await self.store.transact(lambda tx: tx.amend_intent(intent, restored, jsonable(sent)))
         if known.archived:
             await self.platform.restore(change.kind, known.id)
-        if differing or not ours:
-            api = None if ours else (change.api_id, self.our_type)
-            await self.platform.update(record, differing, api)
-        return await self._done(intent, restored, ready, known.id)
+        api = None if ours else (change.api_id, self.our_type)
+        try:
+            if differing or not ours:
+                await self.platform.update(record, differing, api)
+        except Fault as fault:
+            if known.archived:
+                # The restore itself arrived: its intent stays open and is looked up.
+                fault.committed = "unknown"
+            raise
+        wrote = known.archived or bool(differing) or not ours
+        return await self._done(intent, restored, ready, known.id, state="written" if wrote else "nothing")
 
     def _can_restore(self, kind: Kind) -> bool:
         """A write without evidence ships switched off (R14: speakers)."""

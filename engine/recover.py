@@ -78,6 +78,9 @@ async def _arrived(
         for name, value in values.items()
         if writer.form(change.kind, name, found.record.value(name)) == writer.form(change.kind, name, value)
     }
+    if change.verb == "restore":
+        # What was to be written beside it is planned anew where it is not there.
+        return not found.archived, edusign_id, {} if found.archived else there_now
     if not values:
         arrived = not found.archived and (not change.stamp or found.api_type == our_type)
         return arrived, edusign_id, {}

@@ -157,6 +157,21 @@ async def test_R08_an_archived_hit_is_restored_never_created_again(bench: Bench)
     assert await bench.states() == [("restore", "done")]
 
 
+async def test_R08_a_restore_whose_update_is_refused_is_not_forgotten(bench: Bench) -> None:
+    await bench.start(newcomer())
+    archived = learner("e1", last_name="ZOE", email="l1@ecole.example", phone="+33699999999")
+    bench.platform.records["learner"] = FakePlatform.of(School().by_hand(archived, archived=True)).records[
+        "learner"
+    ]
+    bench.platform.refuses = {"update": "no"}
+    (outcome,) = await bench.write()
+    assert (outcome.state, await bench.states()) == ("unknown", [("restore", "open")])
+    (intent,) = await bench.open()
+    assert await recover(bench.writer, intent) == "done"
+    assert [verb for verb, *_ in bench.platform.writes] == ["restore"]
+    assert (await bench.remembered())["learner", "L1"] == ("e1", {})
+
+
 async def archived_other(bench: Bench, approved: bool, **flags: str) -> Outcome:
     school = newcomer()
     await bench.start(school, frozenset({(only(school.plan()).id, "e1")} if approved else ()))

@@ -99,7 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             shutil.rmtree(folder, ignore_errors=True)
     if sys.stderr.isatty():
         _progress("")
-    print(json.dumps(report, ensure_ascii=False, sort_keys=True) if given.json else table(report))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(json.dumps(report, ensure_ascii=False, sort_keys=True) if given.json else table(report, width))
     return 0 if all(good(one["end"]) for one in report["connections"]) else 1
 
 

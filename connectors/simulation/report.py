@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.printable import printable
@@ -11,25 +11,33 @@ from engine.words import _
 _WIDEST = 100
 
 
-def table(report: Mapping[str, Any]) -> str:
-    """The whole report: a table of runs and the verdict, per connection."""
+def table(report: Mapping[str, Any], width: int | None = None) -> str:
+    """The whole report: a table of runs and the verdict, per connection.
+
+    Where a row does not fit in `width` columns, what was written stands below it.
+    """
     title = _("{learners} learners, {days} days, seed {seed}").format(**report)
     parts = [printable(title)]
     for connection in report["connections"]:
-        parts += ["", printable(connection["name"]), *_runs(connection["runs"]), "", *_end(connection["end"])]
+        parts += [
+            "",
+            printable(connection["name"]),
+            *_runs(connection["runs"], width),
+            "",
+            *_end(connection["end"]),
+        ]
     return "\n".join(parts)
 
 
-def _runs(runs: Iterable[Mapping[str, Any]]) -> list[str]:
+def _runs(runs: Sequence[Mapping[str, Any]], width: int | None) -> list[str]:
     head = (
-        _("window"), _("state"), _("written"), _("rejected"), _("held"), _("conflicts"), _("skipped"),
-        _("requests"), _("least"),
+        _("window"), _("state"), _("rejected"), _("held"), _("conflicts"), _("skipped"), _("requests"),
+        _("least"),
     )  # fmt: skip
     rows = [
         (
-            run["occurrence"].partition("/")[2] + (" +" if run["trigger"] == "decision" else ""),
+            _window(run),
             run["state"],
-            _counts(run["changes"]),
             str(run["rejected"]),
             str(run["held"]),
             str(run["conflicts"]),
@@ -39,7 +47,19 @@ def _runs(runs: Iterable[Mapping[str, Any]]) -> list[str]:
         )
         for run in runs
     ]
-    return _columns([head, *rows])
+    written = [_counts(run["changes"]) for run in runs]
+    beside = _columns([(*row, said) for row, said in zip((head, *rows), (_("written"), *written), strict=True)])
+    if width is None or max(map(len, beside)) <= width:
+        return beside
+    first, *lines = _columns([head, *rows])
+    below = [f"    {printable(said, _WIDEST)}" for said in written]
+    return [first, *(line for pair in zip(lines, below, strict=True) for line in pair)]
+
+
+def _window(run: Mapping[str, Any]) -> str:
+    """`import 1130 09-14`; with a + where decisions had the window's run go on."""
+    _connection, flow, window, day = run["occurrence"].split("/")
+    return f"{flow} {window} {day[5:]}" + (" +" if run["trigger"] == "decision" else "")
 
 
 def _end(end: Mapping[str, Any]) -> list[str]:

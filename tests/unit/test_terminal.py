@@ -20,7 +20,8 @@ def captured(folder: Path, *arguments: str) -> str:
     """What one command writes to a terminal of 80 columns, standard error included."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", "from console.cli import main; raise SystemExit(main())", *arguments]
-    environment = {**os.environ, "COLUMNS": "80", "ROLLCALL_FOLDER": str(folder), "TERM": "xterm-256color"}
+    places = {"ROLLCALL_FOLDER": str(folder), "ROLLCALL_CONFIG": str(folder / "none.toml")}
+    environment = {**os.environ, **places, "COLUMNS": "80", "TERM": "xterm-256color"}
     process = subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=environment)
     os.close(theirs)
     written = b""

@@ -19,7 +19,7 @@ from engine.service.operations import Refusal
 from engine.settle import LEASE_TTL
 from engine.state.store import Store
 from engine.state.transaction import Lease, Transaction
-from engine.windows import Occurrence, current, next_occurrences, occurrences
+from engine.windows import Occurrence, current, next_occurrences, occurrences, recorded_key
 from engine.words import _
 
 FOLLOW_UP_AFTER = 30.0
@@ -301,11 +301,6 @@ class Conduct:
                 continue  # a run is under way
             self._follow_ups.pop(connection.name, None)
             return
-
-
-def recorded_key(connection: str, row: Mapping[str, Any]) -> str:
-    """The key of an occurrence as the store recorded it."""
-    return f"{connection}/{row['flow']}/{row['window']}/{row['local_date']}"
 
 
 def last_begun(config: ConnectionConfig, now: datetime) -> Occurrence | None:

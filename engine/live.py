@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from engine.clock import Clock
-from engine.conduct import Conduct, approval_ends, recorded_key
+from engine.conduct import Conduct, approval_ends
 from engine.config import Config, masked
 from engine.decisions import decide
 from engine.drain import Drain
@@ -51,6 +51,7 @@ from engine.service.operations import Refusal
 from engine.state.store import Store
 from engine.state.transaction import Transaction
 from engine.views import Recorded, connection_view, event_view
+from engine.windows import recorded_key
 from engine.words import _
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from engine.config_models import ConnectionConfig
 from engine.events.event import Event
 from engine.state.store import Store
 from engine.state.transaction import Transaction
-from engine.windows import Missed, Occurrence, deadline, due, next_occurrences
+from engine.windows import Missed, Occurrence, deadline, due, next_occurrences, recorded_key
 from engine.words import _
 
 LOOK_AT_LEAST_EVERY = timedelta(hours=1)
@@ -88,10 +88,7 @@ def _known(tx: Transaction, connection: str, now: datetime) -> tuple[set[str], d
     if since is None:
         since = now.isoformat()
         tx.set_fact(key, since)
-    known = {
-        f"{connection}/{row['flow']}/{row['window']}/{row['local_date']}"
-        for row in tx.occurrences(connection, (now - REMEMBERED).date())
-    }
+    known = {recorded_key(connection, row) for row in tx.occurrences(connection, (now - REMEMBERED).date())}
     return known, max(datetime.fromisoformat(since), now - REMEMBERED + timedelta(days=2))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
@@ -219,6 +219,11 @@ class WallTime(Frozen):
     instant: datetime | None
     ambiguous: bool
     exists: bool
+
+
+def recorded_key(connection: str, row: Mapping[str, Any]) -> str:
+    """The key of an occurrence as the store recorded it: `Occurrence.key` from its columns."""
+    return f"{connection}/{row['flow']}/{row['window']}/{row['local_date']}"
 
 
 def default_windows(zone: str) -> tuple[Window, ...]:

@@ -298,11 +298,6 @@ def _phone(text: str) -> str:
     return digits
 
 
-def local_day(at: datetime, zone: str) -> Any:
-    """The local date of an instant."""
-    return at.astimezone(ZoneInfo(zone)).date()
-
-
 def horizon(started: datetime, zone: str, days: int) -> tuple[datetime, datetime]:
     """The instants between which sessions of an import that started then begin, the second excluded."""
     local = ZoneInfo(zone)

@@ -98,9 +98,6 @@ class Transaction:
             Logged.model_validate({**row.event, "epoch": epoch, "seq": row.seq, "ts": row.ts}) for row in rows
         ]
 
-    def last_seq(self) -> int:
-        return self._db.scalar(sa.select(sa.func.max(t.outbox.c.seq))) or 0
-
     def prune_outbox(self, up_to: int, older_than: datetime) -> int:
         """Forget events the log holds (`seq` up to `up_to`) that are older than an instant."""
         done = self._db.execute(sa.delete(t.outbox).where(t.outbox.c.seq <= up_to, t.outbox.c.ts < older_than))
@@ -314,15 +311,6 @@ class Transaction:
 
     def close_item(self, id: str, outcome: str, by: str = "") -> None:
         self.update_item(id, closed_at=self.now, closed_by=by, outcome=outcome)
-
-    def item_keys(self, connection: str) -> dict[tuple[str, str], str]:
-        """(type, key) → id of the open items of a connection."""
-        rows = self._db.execute(
-            sa.select(t.item.c.type, t.item.c.key, t.item.c.id).where(
-                t.item.c.connection == connection, t.item.c.closed_at.is_(None)
-            )
-        )
-        return {(type, key): id for type, key, id in rows}
 
     def reminded(self, id: str) -> None:
         self._db.execute(sa.update(t.item).where(t.item.c.id == id).values(reminded_at=self.now))

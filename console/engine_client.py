@@ -22,19 +22,29 @@ import pydantic
 from engine.service.endpoints import BY_NAME, ROWS_HEADER, Endpoint
 from engine.service.models import (
     ApplyRequest,
+    ChangePage,
+    ChangeRef,
+    DashboardView,
     DecideRequest,
+    EventMap,
     EventPage,
     EventView,
     FindingView,
+    FoundView,
     FreezeRequest,
     FreezeView,
     ItemView,
+    MeView,
     PlanRequest,
     PlanView,
     Problem,
+    RecordView,
     RunRequest,
     RunView,
+    SheetView,
+    SkipRequest,
     StatusView,
+    TodayView,
     View,
 )
 from engine.words import _
@@ -109,6 +119,21 @@ class EngineClient:
     def apply(self, request: ApplyRequest) -> RunView:
         return self._ask(RunView, "apply", request)
 
+    def start_plan(self, request: PlanRequest) -> RunView:
+        return self._ask(RunView, "start_plan", request)
+
+    def start_apply(self, request: ApplyRequest) -> RunView:
+        return self._ask(RunView, "start_apply", request)
+
+    def changes(self, query: str = "", offset: int = 0, limit: int = 200) -> ChangePage:
+        return self._ask(ChangePage, "changes", query=query, offset=offset, limit=limit)
+
+    def change_refs(self, query: str = "") -> tuple[ChangeRef, ...]:
+        return self._ask(tuple[ChangeRef, ...], "change_refs", query=query)
+
+    def skip(self, request: SkipRequest) -> int:
+        return self._ask(int, "skip", request)
+
     def start_run(self, request: RunRequest) -> RunView:
         return self._ask(RunView, "start_run", request)
 
@@ -121,11 +146,26 @@ class EngineClient:
     def run(self, run_id: str) -> RunView:
         return self._ask(RunView, "run", run_id=run_id)
 
-    def runs(self, connection: str = "", limit: int = 50) -> tuple[RunView, ...]:
-        return self._ask(tuple[RunView, ...], "runs", connection=connection, limit=limit)
+    def runs(self, connection: str = "", limit: int = 50, query: str = "") -> tuple[RunView, ...]:
+        return self._ask(tuple[RunView, ...], "runs", connection=connection, limit=limit, query=query)
 
-    def items(self, type: str = "", connection: str = "", closed: bool = False) -> tuple[ItemView, ...]:
-        return self._ask(tuple[ItemView, ...], "items", type=type, connection=connection, closed=closed)
+    def items(
+        self,
+        type: str = "",
+        connection: str = "",
+        closed: bool = False,
+        query: str = "",
+        brief: bool = False,
+    ) -> tuple[ItemView, ...]:
+        return self._ask(
+            tuple[ItemView, ...],
+            "items",
+            type=type,
+            connection=connection,
+            closed=closed,
+            query=query,
+            brief=brief,
+        )
 
     def item(self, item_id: str) -> ItemView:
         return self._ask(ItemView, "item", item_id=item_id)
@@ -143,6 +183,30 @@ class EngineClient:
         self, query: str = "", *, before: int | None = None, after: int | None = None, limit: int = 200
     ) -> EventPage:
         return self._ask(EventPage, "events", query=query, before=before, after=after, limit=limit)
+
+    def event_map(self, query: str = "", page: int = 200) -> EventMap:
+        return self._ask(EventMap, "event_map", query=query, page=page)
+
+    def me(self) -> MeView:
+        return self._ask(MeView, "me")
+
+    def dashboard(self) -> DashboardView:
+        return self._ask(DashboardView, "dashboard")
+
+    def today(self, connection: str = "") -> tuple[TodayView, ...]:
+        return self._ask(tuple[TodayView, ...], "today", connection=connection)
+
+    def sheets(self, connection: str = "", query: str = "") -> tuple[SheetView, ...]:
+        return self._ask(tuple[SheetView, ...], "sheets", connection=connection, query=query)
+
+    def find(self, text: str, connection: str = "", limit: int = 50) -> tuple[FoundView, ...]:
+        return self._ask(tuple[FoundView, ...], "find", text=text, connection=connection, limit=limit)
+
+    def record(self, connection: str, kind: str, id: str) -> RecordView:
+        return self._ask(RecordView, "record", connection=connection, kind=kind, id=id)
+
+    def look(self, connection: str, kind: str, id: str) -> RecordView:
+        return self._ask(RecordView, "look", connection=connection, kind=kind, id=id)
 
     def check(self, connection: str = "") -> tuple[FindingView, ...]:
         return self._ask(tuple[FindingView, ...], "check", connection=connection)

@@ -66,6 +66,24 @@ def start_engine(
             )
         )
         return USAGE
+    process, log, before = launch_engine(session)
+    for _pause in range(START_PAUSES):
+        if answering():
+            session.say(
+                _("The engine runs as process {pid}; it logs to {log}.").format(pid=process.pid, log=log)
+            )
+            return DONE
+        if (code := process.poll()) is not None:
+            return _died(session, log, before, code)
+        wait(PAUSE_SECONDS)
+    session.say(
+        _("The engine (process {pid}) does not answer yet: see {log}.").format(pid=process.pid, log=log)
+    )
+    return UNREACHABLE
+
+
+def launch_engine(session: Session) -> tuple[subprocess.Popen[bytes], Path, int]:
+    """Start the engine in the background; its process, its log, and how long that was before."""
     session.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = session.folder / LOG_NAME
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -81,19 +99,7 @@ def start_engine(
         )
     finally:
         os.close(descriptor)
-    for _pause in range(START_PAUSES):
-        if answering():
-            session.say(
-                _("The engine runs as process {pid}; it logs to {log}.").format(pid=process.pid, log=log)
-            )
-            return DONE
-        if (code := process.poll()) is not None:
-            return _died(session, log, before, code)
-        wait(PAUSE_SECONDS)
-    session.say(
-        _("The engine (process {pid}) does not answer yet: see {log}.").format(pid=process.pid, log=log)
-    )
-    return UNREACHABLE
+    return process, log, before
 
 
 def _died(session: Session, log: Path, before: int, code: int) -> int:

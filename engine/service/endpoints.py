@@ -10,17 +10,27 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from engine.service.models import (
     ApplyRequest,
+    ChangePage,
+    ChangeRef,
+    DashboardView,
     DecideRequest,
+    EventMap,
     EventPage,
     FindingView,
+    FoundView,
     FreezeRequest,
     FreezeView,
     ItemView,
+    MeView,
     PlanRequest,
     PlanView,
+    RecordView,
     RunRequest,
     RunView,
+    SheetView,
+    SkipRequest,
     StatusView,
+    TodayView,
     View,
 )
 
@@ -66,7 +76,8 @@ class Parameter:
 class Endpoint:
     """One operation: `name` is the method of Operations, `role` the least that may ask for it.
 
-    `identity` names the method's parameter that takes the Unix user's name ("actor", "me"), "" for none.
+    `identity` names the method's parameter that takes the Unix user's name ("actor", "me"), "" for none;
+    "who" stands for two of them, `actor` and `role`.
     `answer` is the type of what comes back, None for nothing. `long`: the answer may take minutes.
     """
 
@@ -78,13 +89,15 @@ class Endpoint:
     answer: Any = None
     request: type[View] | None = None
     query: tuple[Parameter, ...] = ()
-    identity: Literal["", "actor", "me"] = ""
+    identity: Literal["", "actor", "me", "who"] = ""
     media: str = JSON
     long: bool = False
 
 
 _CONNECTION = Parameter("connection")
 _QUERY = Parameter("query")
+_RECORD = tuple(Parameter(name, required=True) for name in ("connection", "kind", "id"))
+"""A record of a connection, by its ERP key or its Edusign id."""
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("status", "GET", "/v1/status", "viewer", "The whole engine at a glance.", StatusView),
@@ -120,6 +133,56 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         long=True,
     ),
     Endpoint(
+        "start_plan",
+        "POST",
+        "/v1/plans/start",
+        "operator",
+        "Begin a dry run; answers with the running run.",
+        RunView,
+        PlanRequest,
+        identity="actor",
+    ),
+    Endpoint(
+        "start_apply",
+        "POST",
+        "/v1/plans/apply/start",
+        "approver",
+        "Begin to write those changes of a plan that are still the same; answers with the running run.",
+        RunView,
+        ApplyRequest,
+        identity="actor",
+    ),
+    Endpoint(
+        "changes",
+        "GET",
+        "/v1/changes",
+        "viewer",
+        "Changes of the newest plans, by pages.",
+        ChangePage,
+        query=(_QUERY, Parameter("offset", int, 0, 0), Parameter("limit", int, 200, 1, 1000)),
+        identity="me",
+    ),
+    Endpoint(
+        "change_refs",
+        "GET",
+        "/v1/changes/refs",
+        "viewer",
+        "The ids of all changes of the newest plans that match.",
+        tuple[ChangeRef, ...],
+        query=(_QUERY,),
+        identity="me",
+    ),
+    Endpoint(
+        "skip",
+        "POST",
+        "/v1/changes/skip",
+        "approver",
+        "Leave changes out for as long as they stay the same, or no longer.",
+        int,
+        SkipRequest,
+        identity="actor",
+    ),
+    Endpoint(
         "start_run",
         "POST",
         "/v1/runs",
@@ -136,7 +199,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "viewer",
         "Runs, newest first.",
         tuple[RunView, ...],
-        query=(_CONNECTION, Parameter("limit", int, 50, 1, 1000)),
+        query=(_CONNECTION, Parameter("limit", int, 50, 1, 1000), _QUERY),
+        identity="me",
     ),
     Endpoint("run", "GET", "/v1/runs/{run_id}", "viewer", "One run.", RunView),
     Endpoint(
@@ -164,7 +228,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "viewer",
         "Open items (closed ones when asked), by when they bite.",
         tuple[ItemView, ...],
-        query=(Parameter("type"), _CONNECTION, Parameter("closed", bool, False)),
+        query=(
+            Parameter("type"),
+            _CONNECTION,
+            Parameter("closed", bool, False),
+            _QUERY,
+            Parameter("brief", bool, False),
+        ),
+        identity="me",
     ),
     Endpoint("item", "GET", "/v1/items/{item_id}", "viewer", "One item.", ItemView),
     Endpoint(
@@ -213,6 +284,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         identity="me",
     ),
     Endpoint(
+        "event_map",
+        "GET",
+        "/v1/events/map",
+        "viewer",
+        "How many events match a query, and where each page of them begins.",
+        EventMap,
+        query=(_QUERY, Parameter("page", int, 200, 1, 10_000)),
+        identity="me",
+    ),
+    Endpoint(
         "follow",
         "GET",
         "/v1/events/stream",
@@ -233,6 +314,63 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=(_QUERY, Parameter("format", str, "csv")),
         identity="me",
         media=FILE,
+        long=True,
+    ),
+    Endpoint("me", "GET", "/v1/me", "viewer", "Who asks, and what they may do.", MeView, identity="who"),
+    Endpoint(
+        "dashboard",
+        "GET",
+        "/v1/dashboard",
+        "viewer",
+        "Everything a console's first screen shows, in one answer.",
+        DashboardView,
+        identity="who",
+    ),
+    Endpoint(
+        "today",
+        "GET",
+        "/v1/today",
+        "viewer",
+        "Today's sheets, and what is wrong with them.",
+        tuple[TodayView, ...],
+        query=(_CONNECTION,),
+    ),
+    Endpoint(
+        "sheets",
+        "GET",
+        "/v1/sheets",
+        "viewer",
+        "Every sheet of the horizon and every session without one, as last read.",
+        tuple[SheetView, ...],
+        query=(_CONNECTION, _QUERY),
+        identity="me",
+    ),
+    Endpoint(
+        "find",
+        "GET",
+        "/v1/find",
+        "viewer",
+        "Records by name, e-mail or id on either side, as last read.",
+        tuple[FoundView, ...],
+        query=(Parameter("text", required=True), _CONNECTION, Parameter("limit", int, 50, 1, 500)),
+    ),
+    Endpoint(
+        "record",
+        "GET",
+        "/v1/record",
+        "viewer",
+        "One record as last read on both sides, with its link, items and changes.",
+        RecordView,
+        query=_RECORD,
+    ),
+    Endpoint(
+        "look",
+        "GET",
+        "/v1/record/look",
+        "operator",
+        "One record, read on both sides now; writes nothing.",
+        RecordView,
+        query=_RECORD,
         long=True,
     ),
     Endpoint(

@@ -91,6 +91,63 @@ class ChangeView(View):
     hold: str = ""
 
 
+class PlanHead(View):
+    """A plan without its changes; see PlanView. `total`: how many changes it has."""
+
+    id: str
+    connection: str
+    flow: str
+    hash: str
+    made_at: datetime
+    total: int = 0
+    counts: dict[str, int] = Field(default_factory=dict)
+    held: int = 0
+    rejected: int = 0
+    conflicts: int = 0
+    mails: int = 0
+    faults: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+
+class ChangeRow(View):
+    """One change of a connection's newest plan. `item`: the open hold that stops it, with its `revision`;
+    "" when none does."""
+
+    connection: str
+    plan: str
+    change: ChangeView
+    item: str = ""
+    revision: int = 0
+
+
+class ChangePage(View):
+    """Changes of the newest plans, `offset` on: soonest bite first within a connection, connections by name.
+
+    `total`: changes there are; `found`: those that match the query. The numbers of two pages go together as
+    long as the ids of `plans` are the same.
+    """
+
+    plans: tuple[PlanHead, ...] = ()
+    total: int = 0
+    found: int = 0
+    offset: int = 0
+    rows: tuple[ChangeRow, ...] = ()
+
+
+class ChangeRef(View):
+    """As much of a ChangeRow as deciding on many at once needs."""
+
+    connection: str
+    plan: str
+    id: str
+    verb: str
+    kind: str
+    label: str = ""
+    hold: str = ""
+    item: str = ""
+    revision: int = 0
+
+
 class PlanView(View):
     """What a run would do. `hash` is of the changes alone: the same changes, the same hash. `mails`: signature
     links it may have mailed at once, to learners of sheets that begin within the hour (R33)."""
@@ -208,6 +265,171 @@ class EventPage(View):
     next: int | None = None
 
 
+class EventMap(View):
+    """Where the events of a query lie, so that any page of them can be asked for at once.
+
+    `found` events match; page n of `page` events, oldest first, begins at seq `anchors[n]` (ask for events
+    `after` the one before it). `seq`: the log's last when this was drawn; `epoch`: the one it is of, the
+    newest. Events of earlier epochs are not on the map.
+    """
+
+    query: str
+    epoch: int
+    seq: int
+    found: int
+    page: int
+    anchors: tuple[int, ...] = ()
+
+
+SheetTrouble: TypeAlias = Literal[
+    "no_learners", "no_speaker", "no_session", "no_sheet", "other_time", "other_room"
+]
+
+
+class SheetView(View):
+    """A sheet of the horizon beside its session; either may be missing.
+
+    `start`, `end`, `room`, `learners` (how many), `groups` and `speakers` (names) are the sheet's, or the
+    session's where there is no sheet. `session_*` are what the ERP says, None or "" without a session;
+    `expected`: learners of the session. `why_not`: why the sheet may not be written now, "" when it may (R18).
+    """
+
+    connection: str
+    erp_id: str = ""
+    edusign_id: str = ""
+    label: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+    room: str = ""
+    groups: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+    learners: int = 0
+    session_start: datetime | None = None
+    session_end: datetime | None = None
+    session_room: str = ""
+    expected: int = 0
+    signed: int = 0
+    speaker_signed: bool = False
+    locked: bool = False
+    state: Literal["coming", "running", "over"] = "coming"
+    troubles: tuple[SheetTrouble, ...] = ()
+    why_not: str = ""
+
+
+class TodayView(View):
+    """Today's sheets of one connection, by its own date. `read_at`: when both sides were last read in a run,
+    None before that. `troubles`: how many sheets have each; `rows`: the sheets that have any, by start."""
+
+    connection: str
+    date: date
+    read_at: datetime | None = None
+    sheets: int = 0
+    begun: int = 0
+    troubles: dict[str, int] = Field(default_factory=dict)
+    rows: tuple[SheetView, ...] = ()
+
+
+class FieldView(View):
+    """One field of a record on both sides: as each gave it, and in the form in which they are compared (R05).
+
+    References between records are shown by name. `state`: "equal"; "erp", "edusign" or "both" for who changed
+    it since the base; "unagreed" where they differ and there is no base; "silent" where the ERP never speaks
+    of it; "alone" where only one side has the record.
+    """
+
+    field: str
+    erp: Any = None
+    base: Any = None
+    edusign: Any = None
+    erp_canonical: Any = None
+    edusign_canonical: Any = None
+    state: Literal["equal", "erp", "edusign", "both", "unagreed", "silent", "alone"] = "equal"
+
+
+class MemberView(View):
+    """One person of a group or sheet, and who says so. `signed` concerns sheets."""
+
+    kind: str
+    label: str
+    erp_id: str = ""
+    edusign_id: str = ""
+    in_erp: bool = False
+    in_base: bool = False
+    in_edusign: bool = False
+    signed: bool = False
+
+
+class RecordView(View):
+    """One record as last read on both sides. `read_at`: when; `fresh`: read for this very answer.
+
+    `problems`: what is wrong with the ERP's record, in words, with its evidence. `where`: where a person would
+    correct it in the ERP. `ended`: the ERP says it left or is cancelled. `missing`: occurrences whose complete
+    observation lacked it (R13). `sheet`: of a sheet, what its list shows of it. `sheets`: of people and
+    groups, their next ones. `items` are its open items, `changes` those of the newest plan.
+    """
+
+    connection: str
+    kind: str
+    erp_id: str = ""
+    edusign_id: str = ""
+    label: str = ""
+    read_at: datetime | None = None
+    fresh: bool = False
+    in_erp: bool = False
+    in_edusign: bool = False
+    linked: bool = False
+    read_only: bool = False
+    archived: bool = False
+    shared: bool = False
+    ended: bool = False
+    api_id: str = ""
+    api_type: str = ""
+    where: str = ""
+    missing: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    fields: tuple[FieldView, ...] = ()
+    members: tuple[MemberView, ...] = ()
+    sheet: SheetView | None = None
+    sheets: tuple[SheetView, ...] = ()
+    items: tuple[ItemView, ...] = ()
+    changes: tuple[ChangeView, ...] = ()
+
+
+class FoundView(View):
+    """One record that a search found. `detail`: its e-mail, or a sheet's start. `state`: "linked", "erp" or
+    "edusign" (only there)."""
+
+    connection: str
+    kind: str
+    erp_id: str = ""
+    edusign_id: str = ""
+    label: str = ""
+    detail: str = ""
+    state: Literal["linked", "erp", "edusign"] = "linked"
+
+
+class MeView(View):
+    """Who asks, and the most they may do."""
+
+    actor: str
+    role: Literal["viewer", "operator", "approver", "admin"]
+
+
+class DashboardView(View):
+    """Everything a console's first screen shows, in one answer.
+
+    `items`: open ones, soonest bite first, at most 200 of `items_total`, the changes of holds left out.
+    `events`: the log's last, oldest first.
+    """
+
+    me: MeView
+    status: StatusView
+    items: tuple[ItemView, ...] = ()
+    items_total: int = 0
+    today: tuple[TodayView, ...] = ()
+    events: tuple[EventView, ...] = ()
+
+
 class FindingView(View):
     """One line of `check`."""
 
@@ -261,3 +483,12 @@ class DecideRequest(View):
 class FreezeRequest(View):
     connection: str = ""
     reason: str = ""
+
+
+class SkipRequest(View):
+    """Leave changes of a plan out for as long as they stay the same, or, with `skip` false, no longer."""
+
+    plan: str
+    changes: tuple[str, ...]
+    skip: bool = True
+    why: str = ""

@@ -7,18 +7,28 @@ from typing import Any, Protocol
 
 from engine.service.models import (
     ApplyRequest,
+    ChangePage,
+    ChangeRef,
+    DashboardView,
     DecideRequest,
+    EventMap,
     EventPage,
     EventView,
     FindingView,
+    FoundView,
     FreezeRequest,
     FreezeView,
     ItemView,
+    MeView,
     PlanRequest,
     PlanView,
+    RecordView,
     RunRequest,
     RunView,
+    SheetView,
+    SkipRequest,
     StatusView,
+    TodayView,
 )
 
 
@@ -48,6 +58,28 @@ class Operations(Protocol):
         """Observe again and write those changes of the plan that are still the same (R30); the ended run."""
         ...
 
+    async def start_plan(self, request: PlanRequest, actor: str) -> RunView:
+        """As `plan`, but returns at once with the running dry run."""
+        ...
+
+    async def start_apply(self, request: ApplyRequest, actor: str) -> RunView:
+        """As `apply`, but returns at once with the running run."""
+        ...
+
+    async def changes(
+        self, query: str = "", offset: int = 0, limit: int = 200, me: str = ""
+    ) -> ChangePage:
+        """Changes of the newest plan of every connection that match a query in the log's grammar."""
+        ...
+
+    async def change_refs(self, query: str = "", me: str = "") -> tuple[ChangeRef, ...]:
+        """Every change that `changes` would show, in the same order."""
+        ...
+
+    async def skip(self, request: SkipRequest, actor: str) -> int:
+        """Leave changes out, held or not; how many. Refusal "stale" when the plan is no longer the newest."""
+        ...
+
     async def start_run(self, request: RunRequest, actor: str) -> RunView:
         """Start a run now; returns at once with the running run."""
         ...
@@ -62,12 +94,23 @@ class Operations(Protocol):
 
     async def run(self, run_id: str) -> RunView: ...
 
-    async def runs(self, connection: str = "", limit: int = 50) -> tuple[RunView, ...]:
+    async def runs(
+        self, connection: str = "", limit: int = 50, query: str = "", me: str = ""
+    ) -> tuple[RunView, ...]:
         """Newest first."""
         ...
 
-    async def items(self, type: str = "", connection: str = "", closed: bool = False) -> tuple[ItemView, ...]:
-        """Open items (closed ones instead when asked), by when they bite."""
+    async def items(
+        self,
+        type: str = "",
+        connection: str = "",
+        closed: bool = False,
+        query: str = "",
+        brief: bool = False,
+        me: str = "",
+    ) -> tuple[ItemView, ...]:
+        """Open items (closed ones instead when asked), by when they bite. `type`: one or several, by commas.
+        `brief` leaves the changes of holds out."""
         ...
 
     async def item(self, item_id: str) -> ItemView: ...
@@ -92,12 +135,42 @@ class Operations(Protocol):
         """Events of the log by its grammar; Refusal "usage" names the column of a mistake."""
         ...
 
+    async def event_map(self, query: str = "", page: int = 200, me: str = "") -> EventMap:
+        """How many events of the log match, and where each page of them begins."""
+        ...
+
     def follow(self, query: str, *, after: int | None = None, me: str = "") -> AsyncIterator[EventView]:
         """Every event from `after` on (None: from now), dense, as it enters the log; ends with the engine."""
         ...
 
     async def export(self, query: str, path: str, format: str | None, me: str = "") -> int:
         """Write the events of a query to a file on the engine's machine; the number of rows."""
+        ...
+
+    async def me(self, actor: str, role: str) -> MeView: ...
+
+    async def dashboard(self, actor: str, role: str) -> DashboardView:
+        """Everything a console's first screen shows."""
+        ...
+
+    async def today(self, connection: str = "") -> tuple[TodayView, ...]:
+        """Today's sheets of every connection, and what is wrong with them."""
+        ...
+
+    async def sheets(self, connection: str = "", query: str = "", me: str = "") -> tuple[SheetView, ...]:
+        """Every sheet of the horizon and every session without one, as last read, by start."""
+        ...
+
+    async def find(self, text: str, connection: str = "", limit: int = 50) -> tuple[FoundView, ...]:
+        """Records by name, e-mail or id on either side, as last read; whatever accents and case."""
+        ...
+
+    async def record(self, connection: str, kind: str, id: str) -> RecordView:
+        """A record by its ERP key or its Edusign id, as last read. Refusal "not_found"."""
+        ...
+
+    async def look(self, connection: str, kind: str, id: str) -> RecordView:
+        """The same, read on both sides now: a few requests, nothing written."""
         ...
 
     async def check(self, connection: str = "") -> tuple[FindingView, ...]: ...

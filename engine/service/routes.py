@@ -109,7 +109,9 @@ class _Service:
         arguments: dict[str, Any] = {**request.path_params, **_query(request, endpoint)}
         if endpoint.request is not None:
             arguments["request"] = await _body(request, endpoint.request)
-        if endpoint.identity:
+        if endpoint.identity == "who":
+            arguments |= {"actor": identity.actor, "role": identity.role}
+        elif endpoint.identity:
             arguments[endpoint.identity] = identity.actor
         answering = getattr(self._operations, endpoint.name)(**arguments)
         answer = await (self._unless_closing(answering) if endpoint.method == "GET" else answering)

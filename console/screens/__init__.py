@@ -1,0 +1,1 @@
+"""The screens: thin, each in its own module, loaded when it is first opened."""

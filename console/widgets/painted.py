@@ -1,0 +1,135 @@
+"""Lines painted cell by cell: only what changed since the last paint is sent to the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from console.presentation.columns import display_width
+from console.presentation.line import ROLES, Line, Role, fitted, width_of
+
+ROLE_CLASSES = {f"role--{role}" for role in ROLES if role}
+
+
+class Painted(Widget):
+    """A widget whose lines are `Line`s. Subclasses say what stands on each row of it by `line_at`."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = ROLE_CLASSES
+    ALLOW_SELECT = False
+
+    def line_at(self, y: int) -> Line:
+        """The line on row `y` of the widget."""
+        raise NotImplementedError
+
+    def role_style(self, role: Role) -> Style:
+        return self.get_component_rich_style(f"role--{role}") if role else self.rich_style
+
+    def strip(self, spans: Line, here: bool = False) -> Strip:
+        """A line as the terminal gets it, filled to the widget's width. `here`: the cursor stands on it."""
+        width = self.size.width
+        short = fitted(spans, width)
+        segments: list[Segment] = []
+        under = self.role_style("here") if here else None
+        texts, style = [], None
+        for text, role in (*short, ("", "")):
+            now = self.role_style(role)
+            if under is not None:
+                now = now + under
+            if texts and now != style:
+                segments.append(Segment("".join(texts), style))
+                texts = []
+            texts.append(text)
+            style = now
+        space = width - width_of(short)
+        last = self.rich_style if under is None else self.rich_style + under
+        if "".join(texts):
+            segments.append(Segment("".join(texts), style))
+        if space > 0:
+            segments.append(Segment(" " * space, last))
+        return Strip(segments, max(width, width_of(short)))
+
+    def render_line(self, y: int) -> Strip:
+        return self.strip(self.line_at(y))
+
+
+class Lines(Painted):
+    """Some lines, the first at the top; `show` repaints only the cells that differ.
+
+    It scrolls by the arrow keys where it may take the focus (`can_focus`).
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None, focus: bool = False) -> None:
+        super().__init__(id=id, classes=classes)
+        self.can_focus = focus
+        self.lines: tuple[Line, ...] = ()
+        self.top = 0
+
+    def show(self, lines: Sequence[Line], *, keep: bool = True) -> None:
+        """Show these lines instead. `keep`: stay where the person has scrolled to."""
+        old, top = self.lines, self.top
+        self.lines = tuple(lines)
+        self.top = min(self.top, max(len(self.lines) - self.size.height, 0)) if keep else 0
+        if self.top != top:
+            self.refresh()
+            return
+        for y in range(self.size.height):
+            before = old[y + top] if y + top < len(old) else ()
+            after = self.lines[y + top] if y + top < len(self.lines) else ()
+            if before != after:
+                self.refresh(_changed(before, after, y, self.size.width))
+
+    def line_at(self, y: int) -> Line:
+        row = y + self.top
+        return self.lines[row] if row < len(self.lines) else ()
+
+    def render_line(self, y: int) -> Strip:
+        # The last line of what is longer says so.
+        below = len(self.lines) - self.top - self.size.height
+        if self.can_focus and below > 0 and y == self.size.height - 1:
+            more = fitted(self.line_at(y), self.size.width - 8)
+            return self.strip((*more, ("  " + f"+{below + 1}"[:6], "dim")))  # type: ignore[arg-type]
+        return super().render_line(y)
+
+    def scroll_by(self, rows: int) -> None:
+        top = max(0, min(self.top + rows, len(self.lines) - self.size.height))
+        if top != self.top:
+            self.top = top
+            self.refresh()
+
+    def on_key(self, event: events.Key) -> None:
+        step = {"up": -1, "down": 1, "pageup": 1 - self.size.height, "pagedown": self.size.height - 1}
+        if self.can_focus and self.has_focus and event.key in step:
+            self.scroll_by(step[event.key])
+            event.stop()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.scroll_by(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.scroll_by(-3)
+
+
+def _changed(before: Line, after: Line, y: int, width: int) -> Region:
+    """The part of row `y` in which two lines differ."""
+    old = [(c, role) for text, role in before for c in text]
+    new = [(c, role) for text, role in after for c in text]
+    first = 0
+    while first < min(len(old), len(new)) and old[first] == new[first]:
+        first += 1
+    start = display_width("".join(c for c, _role in new[:first]))
+    if len(old) != len(new):
+        return Region(start, y, max(width - start, 0), 1)
+    last = len(new)
+    while last > first and old[last - 1] == new[last - 1]:
+        last -= 1
+    old_wide, new_wide = (display_width("".join(c for c, _r in text[first:last])) for text in (old, new))
+    if old_wide != new_wide:
+        return Region(start, y, max(width - start, 0), 1)
+    return Region(start, y, new_wide, 1)

@@ -1,0 +1,56 @@
+"""The console on a fake engine, for tests of its screens: opened headless, waited for, read as text."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from console.app import Console
+from engine.service.access import Access, InProcess
+from tests.unit.fake_engine import FakeOperations, served
+
+
+def shown(app: Console) -> str:
+    """The screen as text, one line per row, without the spaces at their ends."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+async def settled(pilot: Pilot[int]) -> None:
+    """Return once every question has been answered and what it brought is painted."""
+    for _round in range(3):
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+
+async def press(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys, each once what the one before it asked for is there."""
+    for key in keys:
+        await pilot.press(key)
+        await settled(pilot)
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    operations: FakeOperations | None = None,
+    *,
+    size: tuple[int, int] = (80, 24),
+    access: Access | None = None,
+) -> AsyncIterator[tuple[Console, Pilot[int]]]:
+    """The console attached to a fake engine, its first dashboard taken. Time stands still."""
+    fake = operations or FakeOperations()
+    with tempfile.TemporaryDirectory() as folder, served(
+        Path(folder) / "engine.sock", fake, access or InProcess("ada")
+    ) as engine:
+        from console.engine_client import EngineClient
+
+        with EngineClient(engine.path) as client:
+            first = client.dashboard()
+        app = Console(engine.path, first, clock=lambda: 0.0)
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            yield app, pilot

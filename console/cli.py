@@ -15,7 +15,8 @@ _DESCRIPTION = _("Watch over the synchronisation between Edusign and a school's 
 
 _MANUAL = _(
     """\
-With no command: the same as `rollcall status` (the screens come with the console).
+With no command, on a terminal: the console, attached to the engine, which it starts where it is your own.
+Elsewhere: the same as `rollcall status`.
 
 exit status:
   0  done
@@ -229,7 +230,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A terminal that is not UTF-8 shows a name's letters as escapes rather than ending the command.
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _main(sys.argv[1:] if argv is None else argv)
+        words = sys.argv[1:] if argv is None else argv
+        if not words and _on_a_terminal():
+            # Straight to the screens: their first question is asked before anything more is imported.
+            from console.start import open_console
+
+            return open_console(located(os.environ))
+        return _main(words)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -271,7 +278,16 @@ def _main(argv: Sequence[str]) -> int:
 
         session.answer(f"rollcall {version('rollcall')}\n")
         return DONE
+    if arguments.command is None and not session.json and _on_a_terminal():
+        from console.start import open_console
+
+        return open_console(session)
     return _dispatch(command, arguments, beyond, session)
+
+
+def _on_a_terminal() -> bool:
+    """Whether screens can be shown: a person at both ends, and a terminal that moves its cursor."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _absorbed(command: str, arguments: argparse.Namespace, beyond: Sequence[str]) -> bool:
@@ -287,6 +303,10 @@ def _absorbed(command: str, arguments: argparse.Namespace, beyond: Sequence[str]
 def _dispatch(command: str, arguments: argparse.Namespace, beyond: Sequence[str], session: Session) -> int:
     from console import processes
 
+    if command == "demo" and _on_a_terminal() and not (arguments.headless or arguments.json or arguments.days):
+        from console import demo
+
+        return demo.play(session, [*_passed_on(command, arguments), *beyond])
     if command in ("demo", "simulate"):
         processes.become("connectors", [command, *_passed_on(command, arguments), *beyond])
     if command == "engine":

@@ -8,12 +8,14 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.clock import SystemClock
+from engine import lifeline
+from engine.clock import Clock, SteppedClock, SystemClock
 from engine.compose import CannotStart, compose, connectors
-from engine.config import Config, ConfigError, default_path, load, masked, template
+from engine.config import Config, ConfigError, default_path, is_real, load, masked, template
 from engine.events.grammar import GrammarError, parse
 from engine.events.log import EventLog
 from engine.events.search import LogError
@@ -35,6 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     serve_ = commands.add_parser("serve", help=_("run in the foreground until SIGTERM"))
     _common(serve_)
+    serve_.add_argument(
+        "--time-offset",
+        type=_seconds,
+        default=timedelta(),
+        metavar="SECONDS",
+        help=_("run that far from the machine's clock; only where every connection is simulated"),
+    )
+    serve_.add_argument(
+        "--until-eof",
+        action="store_true",
+        help=_("stop when standard input ends too, and so with whoever started it"),
+    )
     offline = commands.add_parser("offline", help=_("read state or log with no engine running"))
     offline.add_argument("what", choices=("status", "events"))
     offline.add_argument("query", nargs="*", default=[])
@@ -71,16 +85,24 @@ def _serve(given: argparse.Namespace) -> int:
     # One line per request would fill the log with addresses; the event log says what matters.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     config = _loaded(given)
-    asyncio.run(_run(config))
+    clock: Clock = SystemClock()
+    if given.time_offset:
+        if real := [name for name, one in config.connections.items() if is_real(one)]:
+            message = _("--time-offset is for simulated schools alone; {names} may be real, so it is refused")
+            return _say(message.format(names=", ".join(real)), USAGE)
+        clock = SteppedClock(clock, given.time_offset)
+    asyncio.run(_run(config, clock, until_eof=given.until_eof))
     return DONE
 
 
-async def _run(config: Config) -> None:
-    engine = compose(config, SystemClock())
+async def _run(config: Config, clock: Clock, *, until_eof: bool) -> None:
+    engine = compose(config, clock)
     server = SocketServer()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, server.stop)
+    if until_eof:
+        lifeline.hold(sys.stdin.fileno(), server.stop)
     roles: dict[Any, tuple[str, ...]] = config.roles.model_dump()
     try:
         await engine.start()
@@ -162,6 +184,17 @@ def _config(given: argparse.Namespace) -> int:
     else:
         print(printable_json(masked(config), indent=None if given.json else 2))
     return DONE
+
+
+def _seconds(text: str) -> timedelta:
+    """A number of seconds, of either sign, within a century."""
+    try:
+        offset = timedelta(seconds=float(text))
+    except (ValueError, OverflowError):
+        offset = timedelta.max
+    if abs(offset) > timedelta(days=36525):
+        raise argparse.ArgumentTypeError(_("a number of seconds within a century"))
+    return offset
 
 
 def _say(message: str, code: int) -> int:

@@ -34,6 +34,7 @@ from engine.schedule import Schedule
 from engine.service.models import (
     ApplyRequest,
     ConnectionView,
+    DashboardView,
     DecideRequest,
     EventPage,
     EventView,
@@ -41,11 +42,13 @@ from engine.service.models import (
     FreezeRequest,
     FreezeView,
     ItemView,
+    MeView,
     PlanRequest,
     PlanView,
     RunRequest,
     RunView,
     StatusView,
+    TodayView,
 )
 from engine.service.operations import Refusal
 from engine.state.store import Store
@@ -58,6 +61,10 @@ T = TypeVar("T")
 
 FOLLOW_BATCH = 500
 """Events, at most, that a follower is handed at a time."""
+
+
+DASHBOARD_ITEMS = 200
+DASHBOARD_EVENTS = 20
 
 
 @dataclass(frozen=True)
@@ -171,6 +178,21 @@ class Engine:
         recorded = await self.store.transact(lambda tx: _recorded(tx, connection, now))
         return connection_view(connection, recorded, self._conduct.running(name), self._freezes.of(name), now)
 
+    async def me(self, actor: str, role: str) -> MeView:
+        return MeView.model_validate({"actor": actor, "role": role})
+
+    async def dashboard(self, actor: str, role: str) -> DashboardView:
+        items = await self.items(brief=True)
+        newest = await self.events("", limit=DASHBOARD_EVENTS)
+        return DashboardView(
+            me=await self.me(actor, role),
+            status=await self.status(),
+            items=items[:DASHBOARD_ITEMS],
+            items_total=len(items),
+            today=await self.today(),
+            events=newest.events[::-1],
+        )
+
     async def plan(self, request: PlanRequest, actor: str) -> PlanView:
         connection = self._connection(request.connection)
         run = await self._conduct.launch(connection, flow=request.flow, trigger="plan", actor=actor, dry=True)
@@ -178,6 +200,10 @@ class Engine:
         if ended.state == "failed":
             raise Refusal("failed", "; ".join(part for part in (ended.message, *ended.faults) if part))
         return await self.last_plan(connection.name)
+
+    async def start_plan(self, request: PlanRequest, actor: str) -> RunView:
+        connection = self._connection(request.connection)
+        return await self._conduct.launch(connection, flow=request.flow, trigger="plan", actor=actor, dry=True)
 
     async def last_plan(self, connection: str) -> PlanView:
         self._connection(connection)
@@ -232,11 +258,24 @@ class Engine:
         kept = await self.store.transact(lambda tx: tx.runs(connection, limit))
         return tuple(self._conduct.view(r.id) or r for r in kept)
 
-    async def items(self, type: str = "", connection: str = "", closed: bool = False) -> tuple[ItemView, ...]:
+    async def items(
+        self,
+        type: str = "",
+        connection: str = "",
+        closed: bool = False,
+        query: str = "",
+        brief: bool = False,
+        me: str = "",
+    ) -> tuple[ItemView, ...]:
         def read(tx: Transaction) -> list[ItemView]:
-            return tx.closed_items(connection, type) if closed else tx.open_items(connection, type)
+            types = type.split(",")
+            listed = tx.closed_items if closed else tx.open_items
+            return [item for one in types for item in listed(connection, one)]
 
-        return tuple(await self.store.transact(read))
+        found = await self.store.transact(read)
+        if brief:
+            found = [item.model_copy(update={"changes": ()}) for item in found]
+        return tuple(found)
 
     async def item(self, item_id: str) -> ItemView:
         found = await self.store.transact(lambda tx: tx.item(item_id))
@@ -328,6 +367,11 @@ class Engine:
 
     async def config(self) -> dict[str, Any]:
         return masked(self.settings)
+
+    # Records
+
+    async def today(self, connection: str = "") -> tuple[TodayView, ...]:
+        return ()
 
     # Small services
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from engine.changes import Change, Plan
 from engine.config_models import ConnectionConfig
+from engine.planning.scope import local_date
 from engine.planning.urgency import dependencies
-from engine.ports import AttendancePlatform, Erp
+from engine.ports import AttendancePlatform, Erp, Scope
 from engine.records import Kind
 
 
 @dataclass(frozen=True)
 class Connection:
-    """One ERP joined to one Edusign school, opened."""
+    """One ERP joined to one Edusign school, opened.
+
+    `reading` is held by whoever reads the ERP: `Erp.begin` forgets what another's listings brought.
+    """
 
     config: ConnectionConfig
     erp: Erp
     platform: AttendancePlatform
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -29,6 +35,12 @@ class Connection:
     def api_type(self) -> str:
         """The API_TYPE of the records we make (R07)."""
         return f"rollcall-{self.name}"
+
+    def scope(self, at: datetime) -> Scope:
+        """What a run that starts at `at` looks at: from its local date to the horizon."""
+        first = local_date(at, self.config.zone)
+        last = first + timedelta(days=self.config.horizon_days - 1)
+        return Scope(first=first, last=last, zone=self.config.zone)
 
     def requests(self) -> dict[str, int]:
         """Requests made so far, by side: "erp" and "edusign"."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
-import random
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,9 +25,19 @@ from connectors.edusign import EdusignSettings
 from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
 from connectors.simulation.checker import Story, judge, minimum_requests
 from connectors.simulation.checker_raw import exact, world
-from connectors.simulation.operator import EVERY, Operator, fetched, told_events
-from connectors.simulation.people import Editor, script
+from connectors.simulation.operator import fetched, told_events
 from connectors.simulation.report import table
+from connectors.simulation.scenes import (
+    DRAIN_INTERVAL,
+    HORIZON_DAYS,
+    ZONE,
+    Scene,
+    edit,
+    operate,
+    quiet,
+    seldom_collecting,
+    set_scene,
+)
 from connectors.simulation.school import SMALLEST, School
 from connectors.ypareo import YpareoSettings
 from connectors.ypareo.simulator import YpareoSimulator, YpareoSwitches
@@ -38,38 +46,16 @@ from engine.compose import api as api_of
 from engine.compose import compose
 from engine.config_models import Config, ConnectionConfig, EngineConfig
 from engine.live import Engine
-from engine.windows import Occurrence, default_windows, occurrences
+from engine.windows import default_windows
 from engine.words import _
 
-ZONE = "Europe/Paris"
 FIRST_DAY = date(2026, 9, 14)
 """A Monday."""
 WAKE = time(6, 0)
-HORIZON_DAYS = 7
 REMOVALS_AFTER = timedelta(days=1)
 ERPS = ("ypareo",)
-DRAIN_INTERVAL = 5.0
-"""Virtual seconds between an event and its place in the log: many events then enter it at once."""
 
 _KEYS = {"env:EDUSIGN_KEY": EdusignSwitches().api_key, "env:YPAREO_TOKEN": YpareoSwitches().token}
-
-
-@dataclass
-class Scene:
-    """One connection of the demo: its school, both simulators, and the people around them."""
-
-    name: str
-    school: School
-    erp: YpareoSimulator
-    edusign: EdusignSimulator
-    editor: Editor
-    operator: Operator
-    windows: tuple[Occurrence, ...]
-    edits: tuple[Any, ...] = field(default=())
-
-    @property
-    def our_type(self) -> str:
-        return f"rollcall-{self.name}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,14 +110,8 @@ def play(
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Play `days` days of windows from the first day on; the report. `folder` takes state and log."""
-    thresholds = gc.get_threshold()
-    # Most of what is made here lives to the end: looking for garbage as often as usual costs a quarter more.
-    gc.set_threshold(200_000, 20, 20)
-    try:
-        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            return runner.run(_play(seed, learners, days, tuple(erps), folder, progress))
-    finally:
-        gc.set_threshold(*thresholds)
+    with seldom_collecting(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(_play(seed, learners, days, tuple(erps), folder, progress))
 
 
 async def _play(
@@ -160,15 +140,26 @@ async def _play(
         transport=httpx.ASGITransport(api_of(engine, "operator")),
         base_url="http://engine",
     )
-    scenes = [_scene(name, simulators[name], api, seed, days, config.connections[name]) for name in erps]
+    dates = [FIRST_DAY + timedelta(days=n) for n in range(days)]
+    scenes = [
+        set_scene(
+            name,
+            *simulators[name],
+            api,
+            seed=seed,
+            dates=dates,
+            windows=config.connections[name].windows,
+        )
+        for name in erps
+    ]
     end = max(one.ends for scene in scenes for one in scene.windows)
     await engine.start()
     try:
-        people = [asyncio.ensure_future(_edit(scene, clock)) for scene in scenes]
-        operators = [asyncio.ensure_future(_operate(scene, clock)) for scene in scenes]
+        people = [asyncio.ensure_future(edit(scene, clock)) for scene in scenes]
+        operators = [asyncio.ensure_future(operate(scene, clock)) for scene in scenes]
         teller = asyncio.ensure_future(_tell(clock, end, progress)) if progress else None
         await clock.sleep_until(end)
-        await _quiet(engine)
+        await quiet(api)
         for task in (*people, *operators, *([teller] if teller else [])):
             if task.done():
                 task.result()
@@ -205,79 +196,11 @@ def _config(erps: Sequence[str], folder: Path) -> Config:
     return Config(engine=EngineConfig(folder=folder.resolve()), connections=connections)
 
 
-def _scene(
-    name: str,
-    simulators: tuple[School, YpareoSimulator, EdusignSimulator],
-    api: httpx.AsyncClient,
-    seed: int,
-    days: int,
-    config: ConnectionConfig,
-) -> Scene:
-    school, erp, edusign = simulators
-    last = FIRST_DAY + timedelta(days=days - 1)
-    windows = sorted(
-        (one for window in config.windows for one in occurrences(window, name, FIRST_DAY, last)),
-        key=lambda one: one.starts,
-    )
-
-    async def dumps() -> tuple[dict[str, Any], dict[str, Any]]:
-        return erp.dump(), edusign.dump()
-
-    operator = Operator(
-        api,
-        name,
-        dumps,
-        dirt=tuple(asdict(one) for one in school.dirt),
-        seed=seed,
-        our_type=f"rollcall-{name}",
-        horizon_days=HORIZON_DAYS,
-    )
-    # People work around the moments when runs really begin: each window's start and this connection's delay.
-    begins = sorted({one.starts.astimezone(ZoneInfo(ZONE)).time() for one in windows})
-    dates = [FIRST_DAY + timedelta(days=n) for n in range(days)]
-    return Scene(
-        name=name,
-        school=school,
-        erp=erp,
-        edusign=edusign,
-        editor=Editor(erp, edusign, f"rollcall-{name}"),
-        operator=operator,
-        windows=tuple(windows),
-        edits=script(school, random.Random(f"people:{seed}"), dates, begins),
-    )
-
-
-async def _edit(scene: Scene, clock: VirtualClock) -> None:
-    """People do what the script says, when it says."""
-    for edit in scene.edits:
-        await clock.sleep_until(edit.at)
-        scene.editor.apply(edit)
-
-
-async def _operate(scene: Scene, clock: VirtualClock) -> None:
-    """The operator looks every few minutes while a window is open."""
-    for window in scene.windows:
-        await clock.sleep_until(window.starts + EVERY)
-        while clock.now() < window.ends:
-            await scene.operator.look()
-            await asyncio.sleep(EVERY.total_seconds())
-
-
 async def _tell(clock: VirtualClock, end: datetime, progress: Callable[[str], None]) -> None:
     zone = ZoneInfo(ZONE)
     while clock.now() < end:
         progress(f"{clock.now().astimezone(zone):%a %d %b %H:%M}")
         await asyncio.sleep(600)
-
-
-async def _quiet(engine: Engine) -> None:
-    """Wait until no run is under way and the log holds every event."""
-    while True:
-        status = await engine.status()
-        if all(one.running is None for one in status.connections):
-            break
-        await asyncio.sleep(10)
-    await asyncio.sleep(2 * DRAIN_INTERVAL)
 
 
 # The report

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -173,6 +174,18 @@ plan = Table(
     Column("connection", String, nullable=False),
     Column("made_at", Instant, nullable=False),
     Column("view", JSON, nullable=False),
+)
+
+observation = Table(
+    "observation",
+    metadata,
+    Column("connection", String, primary_key=True),
+    Column("system", String, primary_key=True),  # erp, edusign
+    Column("kind", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("complete_at", Instant),
+    Column("content", LargeBinary, nullable=False),
 )
 
 lease = Table(

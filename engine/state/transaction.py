@@ -14,8 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from engine.changes import Change, jsonable
 from engine.events.event import Event, Logged
 from engine.links import Link, Links
+from engine.ports import System
 from engine.records import Frozen, Kind, revived
-from engine.service.models import ItemView, PlanView, RunView
+from engine.service.models import ChangeView, ItemView, PlanView, RunView
 from engine.state import tables as t
 
 PLANS_KEPT = 20
@@ -59,6 +60,20 @@ class Lease(Frozen):
     holder: str
     token: int
     expires: datetime
+
+
+class KeptListing(Frozen):
+    """What one side said of one kind, packed (see `engine.sight`).
+
+    `at`: when it was last read, by `run_id`; `complete_at`: when last completely, None for never.
+    """
+
+    run_id: str
+    system: System
+    kind: Kind
+    at: datetime
+    complete_at: datetime | None
+    content: bytes
 
 
 class Transaction:
@@ -497,6 +512,62 @@ class Transaction:
         ).first()
         return None if row is None else PlanView.model_validate(row.view)
 
+    # What both sides said last
+
+    def put_listing(self, connection: str, kept: KeptListing) -> None:
+        """Keep what one side said of one kind, in place of what was kept of it."""
+        key = {"connection": connection, "system": kept.system, "kind": kept.kind}
+        self._upsert(t.observation, key, kept.model_dump(exclude={"system", "kind"}))
+
+    def listings(self, connection: str) -> list[KeptListing]:
+        rows = self._db.execute(sa.select(t.observation).where(t.observation.c.connection == connection))
+        names = KeptListing.model_fields
+        return [KeptListing.model_validate({name: getattr(row, name) for name in names}) for row in rows]
+
+    def read_by(self, connection: str) -> tuple[str, ...]:
+        """The runs that read what is kept of a connection: other runs, other content."""
+        o = t.observation.c
+        rows = self._db.execute(
+            sa.select(o.run_id).where(o.connection == connection).order_by(o.system, o.kind)
+        )
+        return tuple(rows.scalars())
+
+    def bare_links(self, connection: str, kind: Kind | None = None) -> Links:
+        """Links without their bases: who is who, and no more."""
+        c = t.link.c
+        query = sa.select(c.kind, c.erp_id, c.edusign_id, c.read_only).where(c.connection == connection)
+        if kind is not None:
+            query = query.where(c.kind == kind)
+        rows = self._db.execute(query)
+        return Links(Link.model_construct(**row._mapping, base={}, missing=()) for row in rows)
+
+    def open_items_about(self, connection: str, kind: Kind, ids: frozenset[str]) -> list[ItemView]:
+        """Open items of one record by any of its ids; of a hold, only its changes of that record."""
+        c = t.item.c
+        own = sa.and_(c.kind == kind, sa.or_(c.erp_id.in_(ids), c.edusign_id.in_(ids)))
+        rows = self._db.execute(
+            sa.select(t.item)
+            .where(c.closed_at.is_(None), c.connection == connection, sa.or_(own, c.type == "hold"))
+            .order_by(c.bites_at.is_(None), c.bites_at, c.opened_at, c.id)
+        )
+        found = []
+        for row in rows:
+            changes = [change for change in row.changes if _about(change, kind, ids)]
+            if row.type != "hold" or changes:
+                found.append(_item_view(row, changes=changes))
+        return found
+
+    def planned_of(self, connection: str, kind: Kind, ids: frozenset[str]) -> tuple[ChangeView, ...]:
+        """The changes of one record in the newest plan, by any of its ids."""
+        row = self._db.execute(
+            sa.select(t.plan.c.view)
+            .where(t.plan.c.connection == connection)
+            .order_by(*_newest(t.plan.c.id))
+            .limit(1)
+        ).first()
+        changes = [] if row is None else row.view["changes"]
+        return tuple(ChangeView.model_validate(change) for change in changes if _about(change, kind, ids))
+
     # Leases (R39)
 
     def acquire(self, name: str, holder: str, ttl: timedelta) -> Lease | None:
@@ -586,9 +657,14 @@ def _link_is(connection: str, kind: Kind, erp_id: str) -> sa.ColumnElement[bool]
     return sa.and_(t.link.c.connection == connection, t.link.c.kind == kind, t.link.c.erp_id == erp_id)
 
 
-def _item_view(row: sa.Row[Any]) -> ItemView:
-    values = {name: getattr(row, name) for name in ItemView.model_fields}
+def _item_view(row: sa.Row[Any], **instead: Any) -> ItemView:
+    values = {name: getattr(row, name) for name in ItemView.model_fields} | instead
     return ItemView.model_validate(values)
+
+
+def _about(change: Mapping[str, Any], kind: Kind, ids: frozenset[str]) -> bool:
+    """Whether a ChangeView as JSON is of one record, by any of its ids."""
+    return change["kind"] == kind and (change["erp_id"] in ids or change.get("edusign_id", "") in ids)
 
 
 def change_as_json(change: Change) -> dict[str, Any]:

@@ -178,6 +178,7 @@ class Town:
         }
         self.transports: dict[tuple[str, str], httpx.AsyncBaseTransport] = {}
         self.engine: Engine
+        self.drain_interval = 0.5
         self.schedule = False
         """Whether windows start runs by themselves."""
         self._up = False
@@ -214,7 +215,7 @@ class Town:
             self._transport,
             secret=lambda reference: EDUSIGN_KEY if reference == "env:EDUSIGN" else DEMO_TOKEN,
             machine_lock=self.folder / "machine.lock",
-            drain_interval=0.5,
+            drain_interval=self.drain_interval,
         )
 
     def config(self) -> Config:

@@ -1,0 +1,165 @@
+"""The schools of the live demo: what each is called, its two simulators, and its part of the configuration.
+
+An ERP takes part by its entry in `ERPS`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
+from connectors.simulation.scenes import HORIZON_DAYS, ZONE, ErpSimulator
+from connectors.simulation.school import SMALLEST, School
+from connectors.simulation.serve import HOST, listening
+from connectors.ypareo.simulator import YpareoSimulator, YpareoSwitches
+from engine.clock import Clock
+
+NAMES = ("lyon", "nantes")
+"""The largest first."""
+SMALLER = 0.45
+"""How large each school is beside the one before it."""
+TERM_BEGINS = date(2026, 9, 14)
+"""A Monday; nobody has a session before it."""
+
+LATENCY = 0.15
+"""Seconds before each answer of a simulator: a run of a small school then takes about half a minute."""
+
+_HEAD = """\
+# The schools of this demo are simulated on this machine and end with it.
+[engine]
+folder = {folder}
+"""
+
+_CONNECTION = """\
+[connection.{name}]
+erp = "{erp}"
+zone = "{zone}"
+horizon_days = {horizon}
+# The demo's Rollcall is a few days old.
+removals_after = "2 days"
+
+[connection.{name}.edusign]
+key = "env:{edusign_key}"
+url = "{edusign_url}"
+accept_unverified = true
+
+{erp_table}
+[[connection.{name}.window]]
+flow = "import"
+start = "30 11 * * 1-5"
+duration = "2 hours"
+
+[[connection.{name}.window]]
+flow = "import"
+start = "0 18 * * 1-5"
+duration = "3 hours"
+"""
+
+
+@dataclass(frozen=True)
+class ErpSystem:
+    """How a school with this ERP is simulated: `simulator` of (school, clock, key), and its table of the
+    configuration, written with {name}, {url} and {key} (the name of an environment variable)."""
+
+    simulator: Callable[[School, Clock, str], ErpSimulator]
+    table: str
+
+
+def _ypareo(school: School, clock: Clock, key: str) -> ErpSimulator:
+    return YpareoSimulator(school, clock, YpareoSwitches(token=key, latency=LATENCY))
+
+
+ERPS: Mapping[str, ErpSystem] = {
+    "ypareo": ErpSystem(_ypareo, '[connection.{name}.ypareo]\ntoken = "env:{key}"\nurl = "{url}"\n')
+}
+
+
+@dataclass(frozen=True)
+class Campus:
+    """One school: both simulators, and the loopback sockets they are to answer on (connections queue)."""
+
+    name: str
+    erp_name: str
+    seed: int
+    school: School
+    erp: ErpSimulator
+    edusign: EdusignSimulator
+    erp_listener: socket.socket
+    edusign_listener: socket.socket
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Both keys, by the environment variable the configuration names."""
+        return {
+            self._variable(self.erp_name): _key(self.name, self.erp_name),
+            self._variable("edusign"): _key(self.name, "edusign"),
+        }
+
+    @property
+    def configuration(self) -> str:
+        """Its tables of rollcall.toml."""
+        return _CONNECTION.format(
+            name=self.name,
+            erp=self.erp_name,
+            zone=ZONE,
+            horizon=HORIZON_DAYS,
+            edusign_key=self._variable("edusign"),
+            edusign_url=_url(self.edusign_listener),
+            erp_table=ERPS[self.erp_name].table.format(
+                name=self.name, url=_url(self.erp_listener), key=self._variable(self.erp_name)
+            ),
+        )
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self.erp_listener.close()
+        self.edusign_listener.close()
+
+    def _variable(self, system: str) -> str:
+        return f"ROLLCALL_DEMO_{self.name}_{system}".upper()
+
+
+def campuses(seed: int, learners: int, erps: Sequence[str], clock: Clock) -> tuple[Campus, ...]:
+    """The demo's schools, the first of `learners` learners; `erps` in turn, `clock` for every simulator.
+
+    Raises ValueError for too small a school, OSError where no port is free."""
+    found = []
+    size = learners
+    for number, name in enumerate(NAMES):
+        erp_name = erps[number % len(erps)]
+        school = School.seeded(seed + number, learners=size, start=TERM_BEGINS, zone=ZONE)
+        switches = EdusignSwitches(
+            api_key=_key(name, "edusign"), school_name=f"Campus de {name.capitalize()}", latency=LATENCY
+        )
+        found.append(
+            Campus(
+                name=name,
+                erp_name=erp_name,
+                seed=seed + number,
+                school=school,
+                erp=ERPS[erp_name].simulator(school, clock, _key(name, erp_name)),
+                edusign=EdusignSimulator(seed + number, clock, switches, school.handmade),
+                erp_listener=listening(0),
+                edusign_listener=listening(0),
+            )
+        )
+        size = max(SMALLEST, round(size * SMALLER))
+    return tuple(found)
+
+
+def configuration(schools: Iterable[Campus], folder: Path) -> str:
+    """The whole rollcall.toml of an engine that lives in `folder`."""
+    return "\n".join([_HEAD.format(folder=json.dumps(str(folder))), *(one.configuration for one in schools)])
+
+
+def _key(name: str, system: str) -> str:
+    return f"{name}-{system}-demo-key"
+
+
+def _url(listener: socket.socket) -> str:
+    return f"http://{HOST}:{listener.getsockname()[1]}"

@@ -1,0 +1,157 @@
+"""The days before the live demo opens, played on virtual time: first contact, windows, and this morning's edits.
+
+It ends on a Tuesday, minutes before the noon window: a plan has seen what waits, nothing has been settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from connectors.simulation.attendance import Attendance
+from connectors.simulation.campuses import TERM_BEGINS, Campus
+from connectors.simulation.morning import Cast, Deed, Morning
+from connectors.simulation.names import Draw
+from connectors.simulation.scenes import DRAIN_INTERVAL, ZONE, Scene, edit, operate, quiet, set_scene
+from engine.clock import Clock
+from engine.compose import api as api_of
+from engine.compose import compose
+from engine.config_models import Config
+from engine.windows import next_occurrences
+from engine.words import _
+
+BEGINS = datetime.combine(TERM_BEGINS - timedelta(days=3), time(6), ZoneInfo(ZONE)).astimezone(UTC)
+"""The Friday before the term: nobody has lessons while first contact is settled."""
+OPENS_BEFORE = timedelta(minutes=3)
+"""How long after the opening the next window begins by itself."""
+
+ACTOR = "operator"
+
+_LAST_DAY = TERM_BEGINS
+_TODAY = TERM_BEGINS + timedelta(days=1)
+_SCHOOL_IS_OUT = time(16, 45)
+_EVERYBODY_IS_IN = time(9, 20)
+_LOOKED_AT = time(11, 5)
+
+
+@dataclass
+class Played:
+    """One school on the way to its opening, and what goes on in it afterwards."""
+
+    scene: Scene
+    cast: Cast
+    attendance: Attendance
+
+
+async def prelude(
+    schools: Sequence[Campus],
+    config: Config,
+    keys: Mapping[str, str],
+    clock: Clock,
+    tell: Callable[[str], None],
+) -> list[Played]:
+    """Play from BEGINS, when `clock` (virtual) must stand, to the opening; who is there then.
+
+    `keys`: secrets by environment variable. `tell` hears of each day. State and log are left in the
+    configuration's folder, with no engine running. Raises CannotStart, Unanswered, httpx.HTTPError."""
+    by_name = {one.name: one for one in schools}
+    engine = compose(
+        config,
+        clock,
+        lambda name, system: httpx.ASGITransport(
+            by_name[name].erp.app if system == "erp" else by_name[name].edusign.app
+        ),
+        secret=lambda reference: keys[reference.removeprefix("env:")],
+        drain_interval=DRAIN_INTERVAL,
+    )
+    api = httpx.AsyncClient(transport=httpx.ASGITransport(api_of(engine, ACTOR)), base_url="http://engine")
+    await engine.start()
+    try:
+        schools_played = [_set(one, api, config) for one in schools]
+        tell(_("first contact, and the first day of term"))
+        await _played(schools_played, clock)
+        await quiet(api)
+        tell(_("this morning"))
+        await _this_morning(schools_played, api, clock)
+        await clock.sleep_until(_opening(config, clock.now()))
+        await quiet(api)
+    finally:
+        await engine.stop()
+        await api.aclose()
+    return schools_played
+
+
+def _set(campus: Campus, api: httpx.AsyncClient, config: Config) -> Played:
+    draw = Draw(random.Random(f"one:{campus.seed}:{campus.name}"))
+    scene = set_scene(
+        campus.name,
+        campus.school,
+        campus.erp,
+        campus.edusign,
+        api,
+        seed=campus.seed,
+        dates=[BEGINS.date(), _LAST_DAY],
+        windows=config.connections[campus.name].windows,
+    )
+    return Played(scene, Cast(scene, draw), Attendance(campus.edusign, draw, ZONE))
+
+
+async def _played(schools_played: Sequence[Played], clock: Clock) -> None:
+    """People edit, the operator settles, the first day's sheets are signed and locked."""
+    around = [asyncio.ensure_future(edit(one.scene, clock)) for one in schools_played]
+    around += [asyncio.ensure_future(operate(one.scene, clock)) for one in schools_played]
+    await clock.sleep_until(_instant(_LAST_DAY, _SCHOOL_IS_OUT))
+    for one in schools_played:
+        one.attendance.call(_LAST_DAY)
+        one.attendance.close(_LAST_DAY)
+        _cancel_tomorrow(one)
+    await clock.sleep_until(max(window.ends for one in schools_played for window in one.scene.windows))
+    for task in around:
+        if task.done():
+            task.result()
+        task.cancel()
+
+
+def _cancel_tomorrow(one: Played) -> None:
+    """A lesson of the day after today is called off: certain at the second window that misses it."""
+    session = one.cast.session(_TODAY + timedelta(days=1), time(9))
+    one.scene.erp.hands["cancel_session"](session.identity, who="erp:called_off")
+
+
+async def _this_morning(schools_played: Sequence[Played], api: httpx.AsyncClient, clock: Clock) -> None:
+    """Both sides are edited, the sheets signed; somebody looks at a plan, and goes on."""
+    mornings = [Morning(one.scene, one.cast, _TODAY) for one in schools_played]
+    deeds = [Deed(_instant(_TODAY, _EVERYBODY_IS_IN), _calls(one)) for one in schools_played]
+    for number, morning in enumerate(mornings):
+        deeds += morning.of_a_small_school() if number else morning.of_a_large_school()
+    for deed in sorted(deeds, key=lambda deed: deed.at):
+        await clock.sleep_until(deed.at)
+        deed.do()
+    await clock.sleep_until(_instant(_TODAY, _LOOKED_AT))
+    for one in schools_played:
+        (await api.post("/v1/plans", json={"connection": one.scene.name})).raise_for_status()
+    for morning in mornings:
+        for deed in morning.since_the_plan():
+            await clock.sleep_until(deed.at)
+            deed.do()
+
+
+def _calls(one: Played) -> Callable[[], Any]:
+    return lambda: one.attendance.call(_TODAY)
+
+
+def _opening(config: Config, now: datetime) -> datetime:
+    """Shortly before the next window of any school begins."""
+    starts = (next_occurrences(one.windows, name, now, 1)[0].starts for name, one in config.connections.items())
+    return min(starts) - OPENS_BEFORE
+
+
+def _instant(day: date, at: time) -> datetime:
+    return datetime.combine(day, at, ZoneInfo(ZONE)).astimezone(UTC)

@@ -333,4 +333,3 @@ class Console(App[int]):
     def keys_of(self, action: actions.Action) -> str:
         """The first key of an action, as it is now bound."""
         return actions.shown_key(self._keymap_given.get(action.id, action.keys))
-

@@ -20,7 +20,19 @@ CONNECT_SECONDS = 0.25
 ANSWER_SECONDS = 2.0
 
 _INSTANTS = frozenset(
-    {"now", "started", "ended", "since", "starts", "ends", "ts", "opened_at", "closed_at", "bites_at", "made_at"}
+    {
+        "now",
+        "started",
+        "ended",
+        "since",
+        "starts",
+        "ends",
+        "ts",
+        "opened_at",
+        "closed_at",
+        "bites_at",
+        "made_at",
+    }
     | {"read_at", "start", "end", "session_start", "session_end"}
 )
 # Fields whose keys are data: they stay dictionaries.

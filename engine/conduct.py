@@ -242,7 +242,7 @@ class Conduct:
         )
         self._runs[order.run_id] = run
         try:
-            await self._put_run(run.view(), "info", _("import started"))
+            await self._put_run(run.view(), "info", _("plan started") if order.dry else _("import started"))
             await run.execute()
             if run.another_writer:
                 await self._freezes.freeze_strangers(connection.name, run.another_writer)

@@ -418,7 +418,8 @@ def _only(text: str) -> tuple[Kind, str] | None:
 def _recorded(tx: Transaction, connection: Connection, now: datetime) -> Recorded:
     """What the store holds of a connection that its view shows; occurrences from yesterday on."""
     name = connection.name
-    runs = [r for r in tx.runs(name, limit=5) if r.state != "running"]
+    # A plan writes nothing: it is no last run.
+    runs = [r for r in tx.runs(name, limit=20) if r.state != "running" and r.trigger != "plan"]
     rows = tx.occurrences(name, (now - timedelta(days=1)).date())
     return Recorded(
         last_run=runs[0] if runs else None,

@@ -484,16 +484,18 @@ class Run:
                 self.report.event(
                     level,
                     "run",
-                    _("import {state}: {changes}").format(
-                        state=self.state,
-                        changes=", ".join(f"{n} {v}" for v, n in sorted(view.changes.items()))
-                        or _("no change"),
-                    ),
+                    self._ended_line(view),
                     {"changes": view.changes, "requests": view.requests, "held": view.held},
                 )
             )
 
         await self.store.transact(settle)
+
+    def _ended_line(self, view: RunView) -> str:
+        if self.order.dry:
+            return _("plan {state}: nothing written").format(state=self.state)
+        written = ", ".join(f"{n} {verb}" for verb, n in sorted(view.changes.items()))
+        return _("import {state}: {changes}").format(state=self.state, changes=written or _("no change"))
 
     def _writer(self, memory: Memory) -> Writer:
         skew = self.connection.platform.skew or timedelta()

@@ -95,9 +95,7 @@ class Bustle:
             days=nearest + self._cast.draw.below(farthest - nearest + 1)
         )
 
-    def _edit(
-        self, side: Side, identity: str, field: str, value: object, kind: RecordKind = "learner"
-    ) -> bool:
+    def _edit(self, side: Side, identity: str, field: str, value: object, kind: RecordKind = "learner") -> bool:
         return self._scene.editor.apply(
             Edit(self._clock.now(), side, "edit", identity, field, value, "", kind, "bustle")
         )

@@ -54,6 +54,7 @@ FIRST_DAY = date(2026, 9, 14)
 WAKE = time(6, 0)
 REMOVALS_AFTER = timedelta(days=1)
 ERPS = ("ypareo",)
+LEARNERS, LIVE_LEARNERS = 200, 160
 
 _KEYS = {"env:EDUSIGN_KEY": EdusignSwitches().api_key, "env:YPAREO_TOKEN": YpareoSwitches().token}
 
@@ -66,15 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_("unknown ERP {name}; there are: {known}").format(name=strange[0], known=", ".join(ERPS)),
               file=sys.stderr)  # fmt: skip
         return 2
-    if given.learners < SMALLEST or given.days < 1:
+    learners = given.learners or (LIVE_LEARNERS if given.live else LEARNERS)
+    if learners < SMALLEST or given.days < 1:
         print(_("a school has at least {least} learners, a demo at least one day").format(least=SMALLEST),
               file=sys.stderr)  # fmt: skip
         return 2
     folder = given.folder or Path(tempfile.mkdtemp(prefix="rollcall-demo-"))
+    if given.live:
+        from connectors.simulation.live import live
+
+        return live(given.seed, learners, erps, folder, keep=given.folder is not None, as_json=given.json)
     try:
         report = play(
             seed=given.seed,
-            learners=given.learners,
+            learners=learners,
             days=given.days,
             erps=erps,
             folder=folder,
@@ -268,10 +274,15 @@ def _progress(line: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rollcall demo", description=_("play a simulated school"))
     parser.add_argument("--headless", action="store_true", help=_("without the console"))
-    parser.add_argument("--json", action="store_true", help=_("the report as one JSON object"))
+    parser.add_argument(
+        "--live", action="store_true", help=_("in real time: serve the school and an engine until SIGTERM")
+    )
+    parser.add_argument(
+        "--json", action="store_true", help=_("the report, or where the live demo answers, as one JSON object")
+    )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--erp", default="ypareo", help=_("names of ERPs separated by commas, or all"))
-    parser.add_argument("--learners", type=int, default=200)
+    parser.add_argument("--learners", type=int, default=None, help=_("of the first school"))
     parser.add_argument("--days", type=int, default=2, help=_("days of windows to play"))
     parser.add_argument("--folder", type=Path, default=None, help=_("keep state and log there"))
     return parser

@@ -1,4 +1,4 @@
-"""The days before the live demo opens, played on virtual time: first contact, windows, and this morning's edits.
+"""The days before the live demo opens, on virtual time: first contact, windows, this morning's edits.
 
 It ends on a Tuesday, minutes before the noon window: a plan has seen what waits, nothing has been settled.
 """
@@ -17,7 +17,7 @@ import httpx
 
 from connectors.simulation.attendance import Attendance
 from connectors.simulation.campuses import TERM_BEGINS, Campus
-from connectors.simulation.morning import Cast, Deed, Morning
+from connectors.simulation.morning import Cast, Deed, Morning, NobodyLeft
 from connectors.simulation.names import Draw
 from connectors.simulation.scenes import DRAIN_INTERVAL, ZONE, Scene, edit, operate, quiet, set_scene
 from engine.clock import Clock
@@ -74,22 +74,22 @@ async def prelude(
     api = httpx.AsyncClient(transport=httpx.ASGITransport(api_of(engine, ACTOR)), base_url="http://engine")
     await engine.start()
     try:
-        schools_played = [_set(one, api, config) for one in schools]
+        played = [_set(one, api, config) for one in schools]
         tell(_("first contact, and the first day of term"))
-        await _played(schools_played, clock)
+        await _first_days(played, clock)
         await quiet(api)
         tell(_("this morning"))
-        await _this_morning(schools_played, api, clock)
+        await _this_morning(played, api, clock)
         await clock.sleep_until(_opening(config, clock.now()))
         await quiet(api)
     finally:
         await engine.stop()
         await api.aclose()
-    return schools_played
+    return played
 
 
 def _set(campus: Campus, api: httpx.AsyncClient, config: Config) -> Played:
-    draw = Draw(random.Random(f"one:{campus.seed}:{campus.name}"))
+    draw = Draw(random.Random(f"played:{campus.seed}:{campus.name}"))
     scene = set_scene(
         campus.name,
         campus.school,
@@ -103,39 +103,46 @@ def _set(campus: Campus, api: httpx.AsyncClient, config: Config) -> Played:
     return Played(scene, Cast(scene, draw), Attendance(campus.edusign, draw, ZONE))
 
 
-async def _played(schools_played: Sequence[Played], clock: Clock) -> None:
+async def _first_days(played: Sequence[Played], clock: Clock) -> None:
     """People edit, the operator settles, the first day's sheets are signed and locked."""
-    around = [asyncio.ensure_future(edit(one.scene, clock)) for one in schools_played]
-    around += [asyncio.ensure_future(operate(one.scene, clock)) for one in schools_played]
-    await clock.sleep_until(_instant(_LAST_DAY, _SCHOOL_IS_OUT))
-    for one in schools_played:
-        one.attendance.call(_LAST_DAY)
-        one.attendance.close(_LAST_DAY)
-        _cancel_tomorrow(one)
-    await clock.sleep_until(max(window.ends for one in schools_played for window in one.scene.windows))
-    for task in around:
-        if task.done():
-            task.result()
-        task.cancel()
+    around = [asyncio.ensure_future(edit(one.scene, clock)) for one in played]
+    around += [asyncio.ensure_future(operate(one.scene, clock)) for one in played]
+    try:
+        await clock.sleep_until(_instant(_LAST_DAY, _SCHOOL_IS_OUT))
+        for one in played:
+            one.attendance.call(_LAST_DAY)
+            one.attendance.close(_LAST_DAY)
+            _cancel_tomorrow(one)
+        await clock.sleep_until(max(window.ends for one in played for window in one.scene.windows))
+    finally:
+        for task in around:
+            task.cancel()
+        ended = await asyncio.gather(*around, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
 
 
 def _cancel_tomorrow(one: Played) -> None:
     """A lesson of the day after today is called off: certain at the second window that misses it."""
-    session = one.cast.session(_TODAY + timedelta(days=1), time(9))
+    try:
+        session = one.cast.session(_TODAY + timedelta(days=1), time(9))
+    except NobodyLeft:
+        return
     one.scene.erp.hands["cancel_session"](session.identity, who="erp:called_off")
 
 
-async def _this_morning(schools_played: Sequence[Played], api: httpx.AsyncClient, clock: Clock) -> None:
+async def _this_morning(played: Sequence[Played], api: httpx.AsyncClient, clock: Clock) -> None:
     """Both sides are edited, the sheets signed; somebody looks at a plan, and goes on."""
-    mornings = [Morning(one.scene, one.cast, _TODAY) for one in schools_played]
-    deeds = [Deed(_instant(_TODAY, _EVERYBODY_IS_IN), _calls(one)) for one in schools_played]
+    mornings = [Morning(one.scene, one.cast, _TODAY) for one in played]
+    deeds = [Deed(_instant(_TODAY, _EVERYBODY_IS_IN), _calls(one)) for one in played]
     for number, morning in enumerate(mornings):
         deeds += morning.of_a_small_school() if number else morning.of_a_large_school()
     for deed in sorted(deeds, key=lambda deed: deed.at):
         await clock.sleep_until(deed.at)
         deed.do()
     await clock.sleep_until(_instant(_TODAY, _LOOKED_AT))
-    for one in schools_played:
+    for one in played:
         (await api.post("/v1/plans", json={"connection": one.scene.name})).raise_for_status()
     for morning in mornings:
         for deed in morning.since_the_plan():

@@ -6,7 +6,8 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -58,7 +59,15 @@ def listening(port: int) -> socket.socket:
     return listener
 
 
-def server(app: Any) -> uvicorn.Server:
+class Unsignalled(uvicorn.Server):
+    """One of several servers of a process that looks after signals itself; `should_exit` ends it."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def server(app: Any, kind: type[uvicorn.Server] = uvicorn.Server) -> uvicorn.Server:
     """The server of a simulator: quiet, and without a Date of its own (the simulator's clock writes it)."""
     config = uvicorn.Config(
         app,
@@ -69,4 +78,4 @@ def server(app: Any) -> uvicorn.Server:
         lifespan="off",
         timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config)
+    return kind(config)

@@ -38,7 +38,11 @@ def run(connection: ConnectionView, only: Subject | None) -> Confirmation:
         return title, (line(_("Both sides are read; this one record is written, and what it needs.")),)
     pending = counts(connection.pending)
     title = _("Run an import of {name} now?").format(name=connection.name)
-    said = _("The newest plan has: {pending}.").format(pending=pending) if pending else _("The newest plan is empty.")
+    said = (
+        _("The newest plan has: {pending}.").format(pending=pending)
+        if pending
+        else _("The newest plan is empty.")
+    )
     return title, (
         line(said),
         line(_("Both sides are read again first; what is held stays held.")),
@@ -57,11 +61,15 @@ def cancel(connection: ConnectionView) -> Confirmation:
 
 
 def freeze(name: str, views: Sequence[ConnectionView]) -> Confirmation:
-    title = _("Stop all writes of {name}?").format(name=name) if name else _("Stop all writes of all connections?")
+    title = (
+        _("Stop all writes of {name}?").format(name=name) if name else _("Stop all writes of all connections?")
+    )
     under_way = [one.name for one in views if one.running is not None and name in ("", one.name)]
     lines = [line(_("Plans can still be made. It lasts until somebody thaws it, over restarts too."))]
     if under_way:
-        lines.append(line(span(_("The run under way of {names} stops writing.").format(names=", ".join(under_way)))))
+        lines.append(
+            line(span(_("The run under way of {names} stops writing.").format(names=", ".join(under_way))))
+        )
     return title, tuple(lines)
 
 
@@ -97,7 +105,9 @@ def cannot_run(connection: ConnectionView, dashboard: Any, look: Look) -> str:
             name=connection.name, why=frozen_line(standing, look)
         )
     if connection.running is not None:
-        return _("Run {id} of {name} is under way already.").format(id=connection.running.id, name=connection.name)
+        return _("Run {id} of {name} is under way already.").format(
+            id=connection.running.id, name=connection.name
+        )
     return ""
 
 
@@ -113,11 +123,18 @@ def decision(item: ItemView, choice: str) -> Confirmation:
                 line(_("They are linked; no second record is made, and the ERP's values go there.")),
             )
         return _("{name}: somebody else than {other} in Edusign?").format(name=name, other=other), (
-            line(span(_("A new record is created in Edusign at the next run; its id cannot be given back."), "warn")),
+            line(
+                span(
+                    _("A new record is created in Edusign at the next run; its id cannot be given back."),
+                    "warn",
+                )
+            ),
         )
     if item.type == "hold":
         labels = [f"{one.verb} {one.kind} {one.label}" for one in item.changes]
-        what = ngettext("{n} change", "{n} changes", len(labels)).format(n=len(labels)) if labels else item.label
+        what = (
+            ngettext("{n} change", "{n} changes", len(labels)).format(n=len(labels)) if labels else item.label
+        )
         if choice == "approve":
             return _("Approve {what} held by {id}?").format(what=what, id=item.id), (
                 line(span(item.summary)),

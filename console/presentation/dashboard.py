@@ -13,7 +13,14 @@ from console.presentation.wording import Look, counts, things, time_of_day
 from engine.words import _, ngettext
 
 if TYPE_CHECKING:
-    from engine.service.models import ConnectionView, DashboardView, EventView, ItemView, OccurrenceView, TodayView
+    from engine.service.models import (
+        ConnectionView,
+        DashboardView,
+        EventView,
+        ItemView,
+        OccurrenceView,
+        TodayView,
+    )
 
 SECONDS_UNDER = timedelta(minutes=2)
 """Under this a countdown shows seconds: over a slow line each shown second is paid for."""
@@ -74,7 +81,11 @@ def _next(view: ConnectionView, now: datetime, look: Look) -> Line:
     open_now = [one for one in view.next if one.starts <= now < one.ends]
     if open_now:
         one = open_now[0]
-        return line(span(_("{flow} window until {at}").format(flow=one.flow, at=time_of_day(one.ends, look, now)), "info"))
+        return line(
+            span(
+                _("{flow} window until {at}").format(flow=one.flow, at=time_of_day(one.ends, look, now)), "info"
+            )
+        )
     if not coming:
         return line(span(_("no window ahead"), "warn"))
     one = coming[0]
@@ -107,7 +118,9 @@ def _budget(view: ConnectionView) -> Line:
     return line(span(_("{n} requests left").format(n=view.budget_left), role))
 
 
-def timeline(views: Sequence[ConnectionView], now: datetime, zone: tzinfo | None, width: int, signs: Signs) -> tuple[Line, ...]:
+def timeline(
+    views: Sequence[ConnectionView], now: datetime, zone: tzinfo | None, width: int, signs: Signs
+) -> tuple[Line, ...]:
     """The next 24 hours: a line of hours, then per connection its windows. Each column is an equal span of time,
     so that a day of 25 hours is as long as its hours."""
     name_width = min(max((len(one.name) for one in views), default=4) + 1, 14)
@@ -192,7 +205,9 @@ def today(views: Sequence[TodayView], width: int, signs: Signs, look: Look) -> t
             continue
         said = [line(ngettext("{n} sheet, {begun} begun", "{n} sheets, {begun} begun", view.sheets)
                      .format(n=view.sheets, begun=view.begun))]  # fmt: skip
-        said += [line(span(trouble(code, n), role)) for code, role in TROUBLES if (n := view.troubles.get(code, 0))]
+        said += [
+            line(span(trouble(code, n), role)) for code, role in TROUBLES if (n := view.troubles.get(code, 0))
+        ]
         if not view.troubles:
             said.append(line(span(f"{signs.good} {_('all as it should be')}", "good")))
         lines.append(fitted((*name, *joined(said, ", ")), width))
@@ -221,7 +236,14 @@ def item(view: ItemView, now: datetime, width: int, look: Look, several: bool) -
     return cells(slots, content, width)
 
 
-LEVELS: dict[str, Role] = {"debug": "dim", "info": "", "notice": "info", "warn": "warn", "error": "bad", "alarm": "bad"}
+LEVELS: dict[str, Role] = {
+    "debug": "dim",
+    "info": "",
+    "notice": "info",
+    "warn": "warn",
+    "error": "bad",
+    "alarm": "bad",
+}
 
 
 def event(view: EventView, width: int, look: Look) -> Line:

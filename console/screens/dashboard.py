@@ -126,8 +126,11 @@ class Dashboard(Frame):
             ]
         )
         total = dashboard.items_total
-        waiting = _("What waits for you, soonest first: {n}").format(n=total) if total else _("What waits for you")
-        self.query_one("#waiting", Lines).show([words.heading(waiting, width, signs)])
+        waiting = (
+            _("What waits for you, soonest first: {n}").format(n=total) if total else _("What waits for you")
+        )
+        people = _("people") if total else ""
+        self.query_one("#waiting", Lines).show([words.heading(waiting, width, signs, people)])
         seq = dashboard.events[-1].seq if dashboard.events else dashboard.status.seq
         latest = max(seq, self._tail[-1].seq if self._tail else 0)
         self.query_one("#log", Lines).show([words.heading(_("Log"), width, signs, f"{latest:,}")])
@@ -247,4 +250,3 @@ class Dashboard(Frame):
 
         if (item := self.item()) is not None:
             deciding.decide(self.console, item, choice)
-

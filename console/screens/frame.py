@@ -235,4 +235,3 @@ def _go(name: str) -> Callable[[Frame], None]:
 
 for _name, _keys, _words in actions.SCREENS:
     setattr(Frame, _method(f"go.{_name}"), _go(_name))
-

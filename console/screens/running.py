@@ -29,10 +29,14 @@ def choose_connection(console: Console, then: Callable[[str], object]) -> None:
         if name:
             then(name)
 
-    console.push_screen(Question(_("Which connection?"), confirm.connections(console.connections()), answers), chosen)
+    console.push_screen(
+        Question(_("Which connection?"), confirm.connections(console.connections()), answers), chosen
+    )
 
 
-def with_connection(console: Console, subject: Subject | None, then: Callable[[ConnectionView], object]) -> None:
+def with_connection(
+    console: Console, subject: Subject | None, then: Callable[[ConnectionView], object]
+) -> None:
     """The connection of what is under the cursor, the chosen one, the only one, or the one then chosen."""
     by_name = {one.name: one for one in console.connections()}
     name = (subject.connection if subject else "") or console.chosen
@@ -50,7 +54,9 @@ def plan(console: Console, subject: Subject | None) -> None:
 
         request = PlanRequest(connection=connection.name)
         console.say(_("Reading both sides of {name} …").format(name=connection.name))
-        console.ask(lambda engine: engine.start_plan(request), lambda _run: console.attachment.refresh(), group="plan")
+        console.ask(
+            lambda engine: engine.start_plan(request), lambda _run: console.attachment.refresh(), group="plan"
+        )
 
     with_connection(console, subject, begin)
 
@@ -76,7 +82,9 @@ def _start(console: Console, connection: ConnectionView, only: Subject | None) -
         if not answer:
             return
         request = RunRequest(connection=connection.name, only=only.record if only else "")
-        console.ask(lambda engine: engine.start_run(request), lambda begun: _begun(console, begun.id), group="run")
+        console.ask(
+            lambda engine: engine.start_run(request), lambda begun: _begun(console, begun.id), group="run"
+        )
 
     title, lines = confirm.run(connection, only)
     console.push_screen(Question(title, lines, (YES, NO)), answered)

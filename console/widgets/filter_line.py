@@ -35,7 +35,9 @@ class FilterLine(Input):
     """
 
     def __init__(self) -> None:
-        super().__init__(placeholder=_("words, level:warn+ kind:hold connection:lyon learner:ab12 -word since:2d"))
+        super().__init__(
+            placeholder=_("words, level:warn+ kind:hold connection:lyon learner:ab12 -word since:2d")
+        )
         self.cursor_blink = False
         self._timer: Timer | None = None
         self._told = ""

@@ -1,0 +1,170 @@
+"""The live demo: simulated schools served on the loopback interface, and an engine that syncs them, for real.
+
+What led up to today is played on virtual time first; then the clock of the same simulators becomes this
+machine's, as far away as the demo's week is, and the engine runs as a process with the same offset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+from connectors.simulation.bustle import Bustle
+from connectors.simulation.campuses import Campus, campuses, configuration
+from connectors.simulation.keeper import Keeper, NotReady
+from connectors.simulation.operator import Unanswered
+from connectors.simulation.prelude import BEGINS, Played, prelude
+from connectors.simulation.scenes import seldom_collecting
+from connectors.simulation.serve import Unsignalled, server
+from engine import lifeline
+from engine.clock import SteppedClock, SystemClock, VirtualClock, VirtualLoop
+from engine.compose import CannotStart, connectors
+from engine.config import ConfigError, load
+from engine.events.search import LogError
+from engine.printable import printable
+from engine.words import _
+
+CONFIG_NAME = "rollcall.toml"
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+def live(seed: int, learners: int, erps: Sequence[str], folder: Path, *, keep: bool, as_json: bool) -> int:
+    """Set up in `folder` and go on until SIGTERM, ^C, or the end of a pipe on standard input; the exit code.
+
+    Says where it is once everything is up: for a person, or as one JSON object with folder, socket, config
+    and log. `folder` is removed at the end unless `keep`.
+    """
+    folder = folder.resolve()
+    schools: tuple[Campus, ...] = ()
+    try:
+        if (folder / "state.sqlite").exists():
+            message = _("{folder} holds an engine's state: the demo wants a folder of its own")
+            return _failed(message.format(folder=folder))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _ended_by_signals(), seldom_collecting(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            loop = runner.get_loop()
+            assert isinstance(loop, VirtualLoop)
+            virtual = VirtualClock(BEGINS, loop)
+            clock = SteppedClock(virtual)
+            schools = campuses(seed, learners, erps, clock)
+            keys = {name: key for school in schools for name, key in school.keys.items()}
+            (folder / CONFIG_NAME).write_text(configuration(schools, folder), encoding="utf-8")
+            config = load(folder / CONFIG_NAME, connectors(), keys)
+            played = runner.run(prelude(schools, config, keys, virtual, _tell))
+            opens = virtual.now()
+        clock.base = SystemClock()
+        clock.offset = opens - clock.base.now()
+        _tell(_("the engine starts"))
+        return asyncio.run(_Life(schools, played, clock, Keeper(folder, keys, clock.offset)).go_on(as_json))
+    except (CannotStart, ConfigError, LogError, NotReady, Unanswered, OSError, httpx.HTTPError) as error:
+        return _failed(_("the demo did not start: {error}").format(error=error))
+    finally:
+        for school in schools:
+            school.close()
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Life:
+    """Everything that goes on in real time, from the opening to the end."""
+
+    def __init__(
+        self, schools: Sequence[Campus], played: Sequence[Played], clock: SteppedClock, keeper: Keeper
+    ) -> None:
+        self._schools = schools
+        self._bustle = [Bustle(one.scene, one.cast, one.attendance, clock) for one in played]
+        self._keeper = keeper
+
+    async def go_on(self, as_json: bool) -> int:
+        """Serve, keep the engine running, let people work; 0 once told to end. Raises NotReady."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in _ENDING:
+            loop.add_signal_handler(name, ended.set)
+        lifeline.hold(sys.stdin.fileno(), ended.set)
+        servers = [
+            (server(app, Unsignalled), listener)
+            for school in self._schools
+            for app, listener in (
+                (school.erp.app, school.erp_listener),
+                (school.edusign.app, school.edusign_listener),
+            )
+        ]
+        serving = [asyncio.ensure_future(one.serve(sockets=[listener])) for one, listener in servers]
+        going_on: list[asyncio.Future[None]] = []
+        try:
+            await self._keeper.start()
+            self._say_where(as_json)
+            going_on = [asyncio.ensure_future(self._keeper.keep())]
+            going_on += [asyncio.ensure_future(_bustling(one)) for one in self._bustle]
+            await ended.wait()
+        finally:
+            for task in going_on:
+                task.cancel()
+            await asyncio.gather(*going_on, return_exceptions=True)
+            await self._keeper.stop()
+            for one, _listener in servers:
+                one.should_exit = True
+            await asyncio.gather(*serving, return_exceptions=True)
+        return 0
+
+    def _say_where(self, as_json: bool) -> None:
+        folder, socket, log = self._keeper.socket.parent, self._keeper.socket, self._keeper.log
+        if not as_json:
+            _tell("")
+            print(_("The demo is up; in another terminal: rollcall --folder {folder} status").format(
+                folder=folder), flush=True)  # fmt: skip
+            return
+        place = {"folder": folder, "socket": socket, "config": folder / CONFIG_NAME, "log": log}
+        print(json.dumps({name: str(path) for name, path in place.items()}), flush=True)
+        if sys.stderr.isatty():
+            # From now on the terminal belongs to whoever reads that line.
+            _tell("")
+            quiet = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.dup2(quiet, sys.stderr.fileno())
+            os.close(quiet)
+
+
+async def _bustling(bustle: Bustle) -> None:
+    while True:
+        await asyncio.sleep(bustle.pause())
+        bustle.go_on()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """What would kill this process while it plays ends it in order: the folder is then removed."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            with suppress(ValueError):
+                signal.signal(number, handler)
+
+
+def _tell(line: str) -> None:
+    """Where the set-up is, to a person at a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[2K{line}")
+        sys.stderr.flush()
+
+
+def _failed(message: str) -> int:
+    _tell("")
+    print(printable(message), file=sys.stderr)
+    return 1

@@ -56,7 +56,8 @@ def _of_erp(observed: Observed, kind: Kind) -> Reading:
 def _of_edusign(observed: Observed, kind: Kind, complete: bool) -> Reading:
     """Archived people too, as far as they were looked up: lists do not show them."""
     listed = observed.seen.get(kind, {})
-    archived = (s for (k, id), s in observed.lookups.items() if k == kind and s is not None and id not in listed)
+    looked_up = ((id, seen) for (k, id), seen in observed.lookups.items() if k == kind and id not in listed)
+    archived = (seen for _id, seen in looked_up if seen is not None)
     complete_at = observed.at if complete else None
     return Reading("edusign", kind, observed.at, complete_at, seen=(*listed.values(), *archived))
 
@@ -112,7 +113,7 @@ class Sight:
 
     def __init__(self, readings: Iterable[Reading] = ()) -> None:
         self._readings = {(one.system, one.kind): one for one in readings}
-        self.entries: dict[Kind, tuple[Entry, ...]] = {kind: () for kind in KINDS}
+        self.entries: dict[Kind, tuple[Entry, ...]] = dict.fromkeys(KINDS, ())
         self.erp: dict[Kind, dict[str, Entry]] = {kind: {} for kind in KINDS}
         self.edusign: dict[Kind, dict[str, Seen]] = {kind: {} for kind in KINDS}
         for (system, kind), one in self._readings.items():
@@ -143,11 +144,13 @@ class Sight:
     def with_entry(self, kind: Kind, id: str, entry: Entry | None, at: datetime) -> Sight:
         """As if the ERP had said this of one record, None for nothing."""
         others = (one for one in self.entries[kind] if one.id != id)
-        fresh = Reading("erp", kind, at, at, entries=(*others, *([entry] if entry else [])))
+        before = self.reading("erp", kind) or Reading("erp", kind, at, None)
+        fresh = replace(before, entries=(*others, *([entry] if entry else [])))
         return Sight({**self._readings, ("erp", kind): fresh}.values())
 
     def with_seen(self, kind: Kind, id: str, seen: Seen | None, at: datetime) -> Sight:
         """As if Edusign had said this of one record, None for nothing."""
         others = (one for one in self.edusign[kind].values() if one.id != id)
-        fresh = Reading("edusign", kind, at, at, seen=(*others, *([seen] if seen else [])))
+        before = self.reading("edusign", kind) or Reading("edusign", kind, at, None)
+        fresh = replace(before, seen=(*others, *([seen] if seen else [])))
         return Sight({**self._readings, ("edusign", kind): fresh}.values())

@@ -13,22 +13,34 @@ from typing import Any
 from engine.service.access import Access, InProcess
 from engine.service.models import (
     ApplyRequest,
+    ChangePage,
+    ChangeRef,
+    ChangeRow,
     ChangeView,
     ConnectionView,
+    DashboardView,
     DecideRequest,
+    EventMap,
     EventPage,
     EventView,
     FindingView,
+    FoundView,
     FreezeRequest,
     FreezeView,
     ItemView,
+    MeView,
     OccurrenceView,
+    PlanHead,
     PlanRequest,
     PlanView,
     ProgressView,
+    RecordView,
     RunRequest,
     RunView,
+    SheetView,
+    SkipRequest,
     StatusView,
+    TodayView,
 )
 from engine.service.operations import Refusal
 from engine.service.routes import application
@@ -117,6 +129,13 @@ class FakeOperations:
         self.log: list[EventView] = []
         self.epoch = 1
         self.open: list[ItemView] = []
+        self.closed: list[ItemView] = []
+        self.run_views: tuple[RunView, ...] = (run(),)
+        self.dashboard_view: DashboardView | None = None
+        self.today_views: tuple[TodayView, ...] = ()
+        self.sheet_views: tuple[SheetView, ...] = ()
+        self.found_views: tuple[FoundView, ...] = ()
+        self.record_view: RecordView | None = None
         self.refusal: Exception | None = None
         self.plan_view = PlanView(
             id="p7",
@@ -206,13 +225,130 @@ class FakeOperations:
         self._ask("run", run_id)
         return run(run_id)
 
-    async def runs(self, connection: str = "", limit: int = 50) -> tuple[RunView, ...]:
+    async def runs(
+        self, connection: str = "", limit: int = 50, query: str = "", me: str = ""
+    ) -> tuple[RunView, ...]:
         self._ask("runs", (connection, limit))
-        return (run(),)
+        return self.run_views
 
-    async def items(self, type: str = "", connection: str = "", closed: bool = False) -> tuple[ItemView, ...]:
+    async def items(
+        self,
+        type: str = "",
+        connection: str = "",
+        closed: bool = False,
+        query: str = "",
+        brief: bool = False,
+        me: str = "",
+    ) -> tuple[ItemView, ...]:
         self._ask("items", (type, connection, closed))
-        return tuple(item for item in self.open if type in ("", item.type))
+        if query == "levle:warn":
+            raise Refusal("usage", "column 1: levle (perhaps level)")
+        return tuple(
+            one
+            for one in (self.closed if closed else self.open)
+            if (not type or one.type in type.split(","))
+            and query.lower() in f"{one.label} {one.summary}".lower()
+        )
+
+    async def me(self, actor: str, role: str) -> MeView:
+        return MeView.model_validate({"actor": actor, "role": role})
+
+    async def dashboard(self, actor: str, role: str) -> DashboardView:
+        """The fake's own lists and status, unless `dashboard_view` is set."""
+        self._ask("dashboard", None, actor)
+        if self.dashboard_view is not None:
+            return self.dashboard_view
+        return DashboardView(
+            me=await self.me(actor, role),
+            status=await self.status(),
+            items=tuple(one.model_copy(update={"changes": ()}) for one in self.open),
+            items_total=len(self.open),
+            today=self.today_views,
+            events=tuple(self.log[-20:]),
+        )
+
+    async def start_plan(self, request: PlanRequest, actor: str) -> RunView:
+        self._ask("start_plan", request, actor)
+        return run(state="running", ended=None, trigger="plan")
+
+    async def start_apply(self, request: ApplyRequest, actor: str) -> RunView:
+        self._ask("start_apply", request, actor)
+        return run(state="running", ended=None, trigger="apply")
+
+    async def changes(self, query: str = "", offset: int = 0, limit: int = 200, me: str = "") -> ChangePage:
+        """The changes of `plan_view` whose label holds the query."""
+        self._ask("changes", (query, offset, limit), me)
+        if query == "levle:warn":
+            raise Refusal("usage", "column 1: levle (perhaps level)")
+        plan, rows = self.plan_view, self._rows(query)
+        head = PlanHead(**plan.model_dump(exclude={"changes", "total"}), total=len(plan.changes))
+        return ChangePage(
+            plans=(head,), total=len(plan.changes), found=len(rows), offset=offset,
+            rows=tuple(rows[offset : offset + limit]),
+        )  # fmt: skip
+
+    async def change_refs(self, query: str = "", me: str = "") -> tuple[ChangeRef, ...]:
+        self._ask("change_refs", query, me)
+        return tuple(
+            ChangeRef(
+                connection=row.connection, plan=row.plan, id=row.change.id, verb=row.change.verb,
+                kind=row.change.kind, label=row.change.label, hold=row.change.hold, item=row.item,
+                revision=row.revision,
+            )
+            for row in self._rows(query)
+        )  # fmt: skip
+
+    def _rows(self, query: str) -> list[ChangeRow]:
+        holding = {c.id: one for one in self.open if one.type == "hold" for c in one.changes}
+        return [
+            ChangeRow(
+                connection=self.plan_view.connection,
+                plan=self.plan_view.id,
+                change=one,
+                item=holding[one.id].id if one.id in holding else "",
+                revision=holding[one.id].revision if one.id in holding else 0,
+            )
+            for one in self.plan_view.changes
+            if query.lower() in one.label.lower()
+        ]
+
+    async def skip(self, request: SkipRequest, actor: str) -> int:
+        self._ask("skip", request, actor)
+        return len(request.changes)
+
+    async def event_map(self, query: str = "", page: int = 200, me: str = "") -> EventMap:
+        self._ask("event_map", (query, page), me)
+        found = [e for e in self.log if query.lower() in e.message.lower()]
+        return EventMap(
+            query=query,
+            epoch=self.epoch,
+            seq=self.log[-1].seq if self.log else 0,
+            found=len(found),
+            page=page,
+            anchors=tuple(e.seq for e in found[::page]),
+        )
+
+    async def today(self, connection: str = "") -> tuple[TodayView, ...]:
+        self._ask("today", connection)
+        return self.today_views
+
+    async def sheets(self, connection: str = "", query: str = "", me: str = "") -> tuple[SheetView, ...]:
+        self._ask("sheets", (connection, query), me)
+        return tuple(one for one in self.sheet_views if query.lower() in one.label.lower())
+
+    async def find(self, text: str, connection: str = "", limit: int = 50) -> tuple[FoundView, ...]:
+        self._ask("find", (text, connection, limit))
+        return tuple(one for one in self.found_views if text.lower() in one.label.lower())
+
+    async def record(self, connection: str, kind: str, id: str) -> RecordView:
+        self._ask("record", (connection, kind, id))
+        if self.record_view is None:
+            raise Refusal("not_found", f"no {kind} {id} was read in {connection}")
+        return self.record_view
+
+    async def look(self, connection: str, kind: str, id: str) -> RecordView:
+        self._ask("look", (connection, kind, id))
+        return (await self.record(connection, kind, id)).model_copy(update={"fresh": True})
 
     async def item(self, item_id: str) -> ItemView:
         self._ask("item", item_id)
@@ -241,7 +377,8 @@ class FakeOperations:
         self._ask("events", (query, before, after, limit), me)
         if query == "levle:warn":
             raise Refusal("usage", "column 1: levle (perhaps level)")
-        found = [e for e in self.log if (before is None or e.seq < before) and (after is None or e.seq > after)]
+        matching = [e for e in self.log if query.lower() in e.message.lower()]
+        found = [e for e in matching if (before is None or e.seq < before) and (after is None or e.seq > after)]
         found = found[:limit] if after is not None else found[::-1][:limit]
         return EventPage(events=tuple(found))
 

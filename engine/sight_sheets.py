@@ -1,0 +1,241 @@
+"""Sheets beside their sessions, and what is wrong with today's. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from engine.links import Links
+from engine.planning.scope import local_date
+from engine.planning.situation import LEAD
+from engine.records import Entry, Kind, Seen, Sheet, canonical
+from engine.service.models import SheetTrouble, SheetView, TodayView
+from engine.sight import Sight
+from engine.words import _
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """From where records are looked at: the connection's own settings, and when.
+
+    `now` says what is today and what runs; `latest`, the later of our clock and Edusign's, what has begun for
+    the rules (R24). `silent`: fields the ERP never speaks of. `stand_in`: ERP key of the speaker of sessions
+    that have none, "" for nobody.
+    """
+
+    connection: str
+    zone: str
+    country: str
+    api_type: str
+    now: datetime
+    latest: datetime
+    silent: Mapping[Kind, frozenset[str]]
+    stand_in: str = ""
+
+    def speaks_of(self, kind: Kind, field: str) -> bool:
+        """Whether the ERP ever says anything of a field."""
+        return field not in self.silent.get(kind, frozenset())
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """A session with its sheet; either may be missing.
+
+    `erp_id`: the session's key, that of a session which is gone too, "" where a sheet has none. `sealed`: the
+    sheet is kept for what it was when its session moved (R19).
+    """
+
+    session: Sheet | None
+    seen: Seen | None
+    erp_id: str
+    read_only: bool = False
+    sealed: bool = False
+
+    @property
+    def sheet(self) -> Sheet | None:
+        record = self.seen.record if self.seen is not None else None
+        return record if isinstance(record, Sheet) else None
+
+    @property
+    def shown(self) -> Sheet:
+        """The sheet, or the session where there is none."""
+        shown = self.sheet or self.session
+        assert shown is not None
+        return shown
+
+
+def meetings(sight: Sight, links: Links, sealed: Iterable[str]) -> list[Meeting]:
+    """Every sheet, and every session without one that was not cancelled, by start.
+
+    `links`: at least those of sheets. `sealed`: Edusign ids of the sealed ones.
+    """
+    kept = frozenset(sealed)
+    found = [
+        _of_sheet(sight, links, seen, seen.id in kept)
+        for seen in sight.edusign["sheet"].values()
+        if not seen.archived
+    ]
+    taken = {meeting.erp_id for meeting in found}
+    found += [
+        _of_session(sight, links, entry)
+        for id, entry in sight.erp["sheet"].items()
+        if id not in taken and not entry.ended
+    ]
+    return sorted(found, key=_by_start)
+
+
+def _of_sheet(sight: Sight, links: Links, seen: Seen, sealed: bool) -> Meeting:
+    link = links.of_edusign("sheet", seen.id)
+    if link is None:
+        return Meeting(None, seen, "", sealed=sealed)
+    entry = sight.erp["sheet"].get(link.erp_id)
+    session = _session(entry) if entry is not None and not entry.ended else None
+    return Meeting(session, seen, link.erp_id, read_only=link.read_only)
+
+
+def _of_session(sight: Sight, links: Links, entry: Entry) -> Meeting:
+    link = links.get("sheet", entry.id)
+    return Meeting(_session(entry), None, entry.id, read_only=link is not None and link.read_only)
+
+
+def _session(entry: Entry) -> Sheet:
+    assert isinstance(entry.record, Sheet)
+    return entry.record
+
+
+def _by_start(meeting: Meeting) -> tuple[bool, str, str, str]:
+    shown = meeting.shown
+    start = shown.start.isoformat() if shown.start else ""
+    return (shown.start is None, start, shown.label, meeting.erp_id or shown.id)
+
+
+def sheet_view(meeting: Meeting, sight: Sight, links: Links, here: Viewpoint) -> SheetView:
+    """A meeting as the API shows it, references by name."""
+    shown, session, sheet, seen = meeting.shown, meeting.session, meeting.sheet, meeting.seen
+    names = _edusign_names if sheet is not None else _erp_names
+    return SheetView(
+        connection=here.connection,
+        erp_id=meeting.erp_id,
+        edusign_id=seen.id if seen else "",
+        label=shown.label,
+        start=shown.start,
+        end=shown.end,
+        room=shown.room,
+        groups=names(sight, "group", shown.groups),
+        speakers=names(sight, "speaker", shown.speakers),
+        learners=len(shown.learners),
+        session_start=session.start if session else None,
+        session_end=session.end if session else None,
+        session_room=session.room if session else "",
+        expected=len(session.learners) if session else 0,
+        signed=len(seen.signed_learners) if seen else 0,
+        speaker_signed=bool(seen and seen.signed_speakers),
+        locked=bool(seen and seen.locked),
+        state=state(shown, here.now),
+        troubles=troubles(meeting, sight, links, here),
+        why_not=why_not(meeting, here),
+    )
+
+
+def _erp_names(sight: Sight, kind: Kind, ids: Iterable[str]) -> tuple[str, ...]:
+    known = sight.erp[kind]
+    return tuple(sorted(known[id].record.label if id in known else id for id in ids))
+
+
+def _edusign_names(sight: Sight, kind: Kind, ids: Iterable[str]) -> tuple[str, ...]:
+    known = sight.edusign[kind]
+    return tuple(sorted(known[id].record.label if id in known else id for id in ids))
+
+
+def state(sheet: Sheet, now: datetime) -> Literal["coming", "running", "over"]:
+    """Where a sheet is in its time; one without times is still to come."""
+    if sheet.end is not None and now >= sheet.end:
+        return "over"
+    return "running" if sheet.start is not None and now >= sheet.start else "coming"
+
+
+# What is wrong
+
+
+def troubles(meeting: Meeting, sight: Sight, links: Links, here: Viewpoint) -> tuple[SheetTrouble, ...]:
+    """What is wrong with a sheet or session, gravest first; no absence from what was read in part (R13)."""
+    sheet, session = meeting.sheet, meeting.session
+    found: list[SheetTrouble] = []
+    if sheet is None:
+        return ("no_sheet",) if _surely_no_sheet(meeting, sight, links) else ()
+    if not sheet.learners:
+        found.append("no_learners")
+    if not sheet.speakers:
+        found.append("no_speaker")
+    if session is None:
+        if sight.ever_complete("erp", "sheet") and not meeting.sealed:
+            found.append("no_session")
+        return tuple(found)
+    if any(_differs(sheet, session, name, here) for name in ("start", "end")):
+        found.append("other_time")
+    if _differs(sheet, session, "room", here):
+        found.append("other_room")
+    return tuple(found)
+
+
+def _surely_no_sheet(meeting: Meeting, sight: Sight, links: Links) -> bool:
+    """A linked session had its sheet: only a last look at all of them says that it is gone."""
+    if links.get("sheet", meeting.erp_id) is not None:
+        return sight.now_complete("edusign", "sheet")
+    return sight.ever_complete("edusign", "sheet")
+
+
+def _differs(sheet: Sheet, session: Sheet, name: str, here: Viewpoint) -> bool:
+    if not here.speaks_of("sheet", name):
+        return False
+    ours, theirs = (canonical("sheet", name, one.value(name), here.country) for one in (session, sheet))
+    return ours != theirs
+
+
+def why_not(meeting: Meeting, here: Viewpoint) -> str:
+    """Why a sheet may not be written now, in words; "" when it may, or where there is none."""
+    seen, sheet = meeting.seen, meeting.sheet
+    if seen is None or sheet is None:
+        return ""
+    if meeting.read_only or seen.api_type not in ("", here.api_type):
+        return _("it belongs to another connector: used, never written")
+    if meeting.sealed:
+        return _("kept for what it was: its session moved after it was signed or locked")
+    if seen.locked:
+        return _("locked")
+    if seen.signed:
+        return _("signed: only its roster may still change")
+    if sheet.start is None or here.latest < sheet.start - LEAD:
+        return ""
+    if here.latest < sheet.start:
+        return _("it begins within 15 minutes: only its roster may still change")
+    return _("it has begun: only its roster may still change")
+
+
+# Today
+
+
+def today_view(
+    found: Iterable[Meeting], sight: Sight, links: Links, here: Viewpoint, read_at: datetime | None
+) -> TodayView:
+    """Today's sheets by the connection's own date; sessions without a sheet are no sheets, but a trouble."""
+    date_here = local_date(here.now, here.zone)
+    views = [sheet_view(m, sight, links, here) for m in found if _on(m, date_here, here.zone)]
+    sheets = [view for view in views if view.edusign_id]
+    return TodayView(
+        connection=here.connection,
+        date=date_here,
+        read_at=read_at,
+        sheets=len(sheets),
+        begun=sum(1 for view in sheets if view.state != "coming"),
+        troubles=dict(Counter(trouble for view in views for trouble in view.troubles)),
+        rows=tuple(view for view in views if view.troubles),
+    )
+
+
+def _on(meeting: Meeting, day: date, zone: str) -> bool:
+    start = meeting.shown.start
+    return start is not None and local_date(start, zone) == day

@@ -1,4 +1,4 @@
-"""The console's hold on its engine: what the engine says by itself, told as messages, and kept up over restarts.
+"""The console's hold on its engine: what the engine says by itself, as messages, kept up over restarts.
 
 Two threads, so that nothing of it runs on the event loop: one follows the log, one asks for the dashboard
 again when something happened. Neither is ever waited for by a key.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -58,10 +59,8 @@ def _ready(said: IO[bytes]) -> dict[str, str] | None:
 
 def _ended(school: subprocess.Popen[bytes], stdin: IO[bytes]) -> None:
     """Its end of input tells the school to end, a signal says it again."""
-    try:
+    with contextlib.suppress(OSError):
         stdin.close()
-    except OSError:
-        pass
     if school.poll() is None:
         school.send_signal(signal.SIGTERM)
     try:

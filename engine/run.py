@@ -31,14 +31,14 @@ from engine.planning.brakes import NEAR, Brakes, brake
 from engine.planning.checks import check
 from engine.planning.match import match, unexplained
 from engine.planning.plan import plan
-from engine.planning.scope import local_date
 from engine.planning.situation import Inputs
 from engine.planning.urgency import Bites
-from engine.ports import Fault, FaultCode, Scope
+from engine.ports import Fault, FaultCode
 from engine.records import Group, Kind, Seen, Sheet
 from engine.recover import recover
 from engine.report import Report
 from engine.service.models import PlanView, ProgressView, RunState, RunView
+from engine.sight_kept import keep
 from engine.state.store import Store
 from engine.state.transaction import Lease, LeaseLost, Transaction
 from engine.views import change_view
@@ -81,6 +81,8 @@ class Run:
     refused: list[Rejection] = field(default_factory=list)
     held_back: list[Change] = field(default_factory=list)
     another_writer: tuple[Seen, ...] = ()
+    unread: set[Kind] = field(default_factory=set)
+    """Kinds written in Edusign and not read again yet."""
 
     def __post_init__(self) -> None:
         self.started = self.clock.now()
@@ -94,6 +96,7 @@ class Run:
             memory = await self.store.transact(lambda tx: remember(tx, self.connection.config))
             self.observed = observed = await self._observe(memory)
             await self._rounds(observed, memory)
+            await self._keep()
             if self.state == "running":
                 self.state = "incomplete" if self.report.faults else "done"
         except Fault as fault:
@@ -116,7 +119,7 @@ class Run:
         self.writer = self._writer(memory)
         if not intents or self.order.dry:
             return
-        await self.connection.platform.begin(self._scope())
+        await self.connection.platform.begin(self.connection.scope(self.started))
         for intent in intents:
             self._progress(_("looking up what an interruption left"), 0, len(intents))
             await recover(self.writer, intent)
@@ -125,18 +128,20 @@ class Run:
         def report(what: str, done: int, total: int | None) -> None:
             self._progress(what, done, total)
 
-        observed = await self._unless_cancelled(
-            observe(
-                self.connection.erp,
-                self.connection.platform,
-                self._scope(),
-                memory.links,
-                self.order.occurrence,
-                self.clock.now(),
-                report,
-                self.connection.name,
-            )
-        )
+        async def read() -> Observed:
+            async with self.connection.reading:
+                return await observe(
+                    self.connection.erp,
+                    self.connection.platform,
+                    self.connection.scope(self.started),
+                    memory.links,
+                    self.order.occurrence,
+                    self.clock.now(),
+                    report,
+                    self.connection.name,
+                )
+
+        observed = await self._unless_cancelled(read())
         await self.report.troubled(observed.faults)
         if observed.skewed:
             message = _("clocks differ by {seconds:.0f} s: no sheet is written until they agree")
@@ -284,6 +289,8 @@ class Run:
                 self.state = "incomplete"
                 break
             self.outcomes[change.id] = outcome
+            if outcome.state in ("written", "unknown"):
+                self.unread.add(change.kind)
             wrote = wrote or outcome.state in ("written", "nothing", "unknown")
             failures = failures + 1 if _server_failed(outcome) else 0
             await self._note_outcome(outcome)
@@ -359,8 +366,23 @@ class Run:
         except Fault as fault:
             await self.report.fault(fault)
             return observed
-        await self.report.troubled(again.faults[len(observed.faults) :])
+        new = again.faults[len(observed.faults) :]
+        if not new:
+            self.unread.clear()
+        await self.report.troubled(new)
         return again
+
+    async def _keep(self) -> None:
+        """What both sides said outlives the run."""
+        assert self.observed is not None
+        await keep(
+            self.store,
+            self.connection.name,
+            self.order.run_id,
+            self.observed,
+            frozenset(self.unread),
+            self.writer.settlement.fence,
+        )
 
     async def _alarm(self, todo: list[Change]) -> None:
         """What was just written and read again still plans a change: somebody or something writes it back."""
@@ -508,16 +530,11 @@ class Run:
             links=memory.links,
             our_type=self.connection.api_type,
             country=self.connection.config.country,
-            scope=self._scope(),
+            scope=self.connection.scope(self.started),
             lease=self.lease,
             now=lambda: self.clock.now() + max(skew, timedelta()),
             restores=memory.restores_approved,
         )
-
-    def _scope(self) -> Scope:
-        config = self.connection.config
-        first = local_date(self.started, config.zone)
-        return Scope(first=first, last=first + timedelta(days=config.horizon_days - 1), zone=config.zone)
 
     def _progress(self, what: str, done: int, total: int | None) -> None:
         self.progress = ProgressView(what=what, done=done, total=total)

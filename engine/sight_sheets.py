@@ -106,9 +106,9 @@ def _session(entry: Entry) -> Sheet:
     return entry.record
 
 
-def _by_start(meeting: Meeting) -> tuple[bool, str, str, str]:
+def _by_start(meeting: Meeting) -> tuple[bool, float, str, str]:
     shown = meeting.shown
-    start = shown.start.isoformat() if shown.start else ""
+    start = shown.start.timestamp() if shown.start else 0.0
     return (shown.start is None, start, shown.label, meeting.erp_id or shown.id)
 
 
@@ -237,5 +237,6 @@ def today_view(
 
 
 def _on(meeting: Meeting, day: date, zone: str) -> bool:
-    start = meeting.shown.start
-    return start is not None and local_date(start, zone) == day
+    """Whether either side has it on this day: one that was moved on one side is a trouble of both days."""
+    starts = (one.start for one in (meeting.sheet, meeting.session) if one is not None)
+    return any(start is not None and local_date(start, zone) == day for start in starts)

@@ -140,9 +140,16 @@ def decision(item: ItemView, choice: str) -> Confirmation:
                 line(span(item.summary)),
                 *named(labels),
                 *irreversible(item.changes),
-                line(span(_("They are written in the open window, else in the next; if one changes meanwhile, "
-                            "its approval is void."), "dim")),
-            )  # fmt: skip
+                line(
+                    span(
+                        _(
+                            "They are written in the open window, else in the next; if one changes meanwhile, "
+                            "its approval is void."
+                        ),
+                        "dim",
+                    )
+                ),
+            )
         return _("Leave {what} of {id} out?").format(what=what, id=item.id), (
             line(span(item.summary)),
             *named(labels),
@@ -160,10 +167,14 @@ def _conflict(item: ItemView, choice: str, name: str) -> Confirmation:
     )
     if choice == "erp":
         return _("{name}: take the ERP's {field}?").format(name=name, field=field), (
-            *both, line(_("Edusign's value is overwritten by the next run; the log keeps it.")))  # fmt: skip
+            *both,
+            line(_("Edusign's value is overwritten by the next run; the log keeps it.")),
+        )
     if choice == "edusign":
         return _("{name}: keep Edusign's {field}?").format(name=name, field=field), (
-            *both, line(_("Nothing is written; correcting the ERP becomes a task.")))  # fmt: skip
+            *both,
+            line(_("Nothing is written; correcting the ERP becomes a task.")),
+        )
     return _("{name}: which {field} should both sides have?").format(name=name, field=field), both
 
 
@@ -185,8 +196,11 @@ def decided(settled: Sequence[ItemView], choice: str) -> str:
         name = one.label or one.id
         if one.closed_at is None:
             return _("{name}: {choice}; {n} of its changes still wait.").format(
-                name=name, choice=choice, n=len(one.changes))  # fmt: skip
-        return _("{name}: {choice}. An open window takes it up by itself, else the next run; r runs now.").format(
-            name=name, choice=choice)  # fmt: skip
+                name=name, choice=choice, n=len(one.changes)
+            )
+        return _(
+            "{name}: {choice}. An open window takes it up by itself, else the next run; r runs now."
+        ).format(name=name, choice=choice)
     return ngettext("{n} settled: {choice}.", "{n} settled: {choice}.", len(settled)).format(
-        n=len(settled), choice=choice)  # fmt: skip
+        n=len(settled), choice=choice
+    )

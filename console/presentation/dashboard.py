@@ -6,10 +6,23 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
-from console.presentation.items import bites
-from console.presentation.line import Cell, Line, Role, Slot, Span, apart, cells, fitted, joined, line, span
+from console.presentation.items import bites, when
+from console.presentation.line import (
+    Cell,
+    Line,
+    Role,
+    Slot,
+    Span,
+    apart,
+    cells,
+    fitted,
+    joined,
+    line,
+    span,
+    width_of,
+)
 from console.presentation.signs import Signs
-from console.presentation.wording import Look, counts, things, time_of_day
+from console.presentation.wording import Look, counts, things
 from engine.words import _, ngettext
 
 if TYPE_CHECKING:
@@ -39,13 +52,15 @@ def countdown(left: timedelta) -> str:
 
 
 def connection(view: ConnectionView, now: datetime, width: int, signs: Signs, look: Look) -> tuple[Line, Line]:
-    """A connection in two lines: how it is and what comes; what waits and what is left of the request budget."""
+    """A connection in two lines: how it is and what comes; what waits and what requests are left."""
     sign, role, state = _state(view, signs)
     left = line(span(f"{sign} ", role), span(view.name, "strong"), f" {view.erp} ", span(state, role))
     if view.compare_only:
         left = (*left, *line(span(f" {_('compare only')}", "warn")))
-    last = _last(view, now, look)
-    first = apart(joined([left, last]), _next(view, now, look), width)
+    coming = _next(view, now, look)
+    room = width - width_of(left) - width_of(coming) - 4
+    last = next((one for one in _last(view, now, look) if width_of(one) <= room), ())
+    first = apart(joined([left, last]), coming, width)
     waiting = _waiting(view)
     second = apart(line("  ", *waiting), _budget(view), width)
     return first, second
@@ -65,15 +80,16 @@ def _state(view: ConnectionView, signs: Signs) -> tuple[str, Role, str]:
     return signs.good, "good", _("idle")
 
 
-def _last(view: ConnectionView, now: datetime, look: Look) -> Line:
+def _last(view: ConnectionView, now: datetime, look: Look) -> tuple[Line, ...]:
+    """What the last run came to, the longest way of saying it first."""
     run = view.last_run
     if run is None:
-        return line(span(_("never run"), "dim"))
-    good = run.state == "done"
-    at = time_of_day(run.ended or run.started, look, now)
-    written = counts(run.changes)
-    said = f"{run.flow} {run.state} {at}" + (f", {written}" if written else "")
-    return line(span(said, "dim" if good else "warn"))
+        return (line(span(_("never run"), "dim")),)
+    role: Role = "dim" if run.state == "done" else "warn"
+    at = when(run.ended or run.started, now, look)
+    written = counts(run.changes) or _("no change")
+    said = (f"{run.flow} {run.state} {at}, {written}", f"{run.flow} {run.state} {at}", f"{run.state} {at}")
+    return tuple(line(span(one, role)) for one in said)
 
 
 def _next(view: ConnectionView, now: datetime, look: Look) -> Line:
@@ -82,22 +98,22 @@ def _next(view: ConnectionView, now: datetime, look: Look) -> Line:
     if open_now:
         one = open_now[0]
         return line(
-            span(
-                _("{flow} window until {at}").format(flow=one.flow, at=time_of_day(one.ends, look, now)), "info"
-            )
+            span(_("{flow} window until {at}").format(flow=one.flow, at=when(one.ends, now, look)), "info")
         )
     if not coming:
         return line(span(_("no window ahead"), "warn"))
     one = coming[0]
-    return line(
-        span(f"{one.flow} {time_of_day(one.starts, look, now)} "), span(countdown(one.starts - now), "info")
-    )
+    return line(span(f"{one.flow} {when(one.starts, now, look)} "), span(countdown(one.starts - now), "info"))
 
 
 OPEN: tuple[tuple[str, Role], ...] = (
-    ("conflict", "bad"), ("hold", "bad"), ("duplicate", "warn"), ("rejection", "warn"), ("task", "info"),
+    ("conflict", "bad"),
+    ("hold", "bad"),
+    ("duplicate", "warn"),
+    ("rejection", "warn"),
+    ("task", "info"),
     ("notice", "dim"),
-)  # fmt: skip
+)
 
 
 def _waiting(view: ConnectionView) -> Line:
@@ -121,8 +137,8 @@ def _budget(view: ConnectionView) -> Line:
 def timeline(
     views: Sequence[ConnectionView], now: datetime, zone: tzinfo | None, width: int, signs: Signs
 ) -> tuple[Line, ...]:
-    """The next 24 hours: a line of hours, then per connection its windows. Each column is an equal span of time,
-    so that a day of 25 hours is as long as its hours."""
+    """The next 24 hours: a line of hours, then per connection its windows. Each column is an equal span of
+    time, so that a day of 25 hours is as long as its hours."""
     name_width = min(max((len(one.name) for one in views), default=4) + 1, 14)
     room = max(width - name_width, 24)
     step = DAY / room
@@ -156,18 +172,20 @@ def _windows(ahead: Sequence[OccurrenceView], now: datetime, room: int, step: ti
     for one in ahead:
         first = int((one.starts - now) / step)
         last = int((one.ends - now - timedelta(seconds=1)) / step)
-        sign, role = (signs.window_open, "info") if one.starts <= now else (signs.window, _flow_role(one))
+        open_now = one.starts <= now
+        sign = signs.window_open if open_now else signs.window
+        role: Role = "info" if open_now else _flow_role(one)
         letter = one.flow[:1].upper()
         for column in range(max(first, 0), min(max(last, first), room - 1) + 1):
             marks[column] = (sign, role)
         if 0 <= first < room:
             marks[first] = (letter, role)
     spans: list[Span] = []
-    for sign, role in marks:
-        if spans and spans[-1].role == role:
-            spans[-1] = Span(spans[-1].text + sign, role)
+    for mark, meaning in marks:
+        if spans and spans[-1].role == meaning:
+            spans[-1] = Span(spans[-1].text + mark, meaning)
         else:
-            spans.append(Span(sign, role))
+            spans.append(Span(mark, meaning))
     return tuple(spans)
 
 
@@ -176,9 +194,13 @@ def _flow_role(one: OccurrenceView) -> Role:
 
 
 TROUBLES: tuple[tuple[str, Role], ...] = (
-    ("no_sheet", "bad"), ("no_learners", "bad"), ("no_session", "warn"), ("no_speaker", "warn"),
-    ("other_time", "warn"), ("other_room", "info"),
-)  # fmt: skip
+    ("no_sheet", "bad"),
+    ("no_learners", "bad"),
+    ("no_session", "warn"),
+    ("no_speaker", "warn"),
+    ("other_time", "warn"),
+    ("other_room", "info"),
+)
 
 
 def trouble(code: str, n: int) -> str:
@@ -203,8 +225,13 @@ def today(views: Sequence[TodayView], width: int, signs: Signs, look: Look) -> t
         if view.read_at is None:
             lines.append((*name, *line(span(_("not read yet: p plans, and reads both sides"), "dim"))))
             continue
-        said = [line(ngettext("{n} sheet, {begun} begun", "{n} sheets, {begun} begun", view.sheets)
-                     .format(n=view.sheets, begun=view.begun))]  # fmt: skip
+        said = [
+            line(
+                ngettext("{n} sheet, {begun} begun", "{n} sheets, {begun} begun", view.sheets).format(
+                    n=view.sheets, begun=view.begun
+                )
+            )
+        ]
         said += [
             line(span(trouble(code, n), role)) for code, role in TROUBLES if (n := view.troubles.get(code, 0))
         ]
@@ -216,9 +243,13 @@ def today(views: Sequence[TodayView], width: int, signs: Signs, look: Look) -> t
 
 def item_slots() -> tuple[Slot, ...]:
     return (
-        Slot(_("bites"), 16), Slot(_("what"), 9), Slot(_("who"), 18, 2), Slot(_("why"), 24, 5, 0),
-        Slot(_("connection"), 10, 0, 1), Slot(_("people"), 6, 0, 2, True),
-    )  # fmt: skip
+        Slot(_("bites"), 16),
+        Slot(_("what"), 9),
+        Slot(_("who"), 18, 2),
+        Slot(_("why"), 24, 5, 0),
+        Slot(_("connection"), 10, 0, 1),
+        Slot(_("people"), 6, 0, 2, True),
+    )
 
 
 def item(view: ItemView, now: datetime, width: int, look: Look, several: bool) -> Line:
@@ -251,8 +282,14 @@ def event(view: EventView, width: int, look: Look) -> Line:
     at = view.ts.astimezone(look.zone).strftime("%H:%M:%S")
     where = f"{view.connection} " if view.connection else ""
     return fitted(
-        line(span(f"{at} ", "dim"), span(f"{view.level:<6} ", LEVELS.get(view.level, "")), span(where, "dim"),
-             span(view.message)), width)  # fmt: skip
+        line(
+            span(f"{at} ", "dim"),
+            span(f"{view.level:<6} ", LEVELS.get(view.level, "")),
+            span(where, "dim"),
+            span(view.message),
+        ),
+        width,
+    )
 
 
 def heading(text: str, width: int, signs: Signs, right: str = "") -> Line:

@@ -50,9 +50,9 @@ def header(standing: Standing, width: int, signs: Signs) -> Line:
     elif standing.now is not None:
         left.append(line(span(f"{signs.live} {_('live')}", "good")))
     right = []
-    if standing.actor:
+    if standing.actor and not standing.lost:
         right.append(line(span(f"{standing.actor} ({standing.role})", "dim")))
-    if standing.now is not None:
+    if standing.now is not None and not standing.lost:
         local = standing.now.astimezone(standing.zone)
         right.append(line(span(local.strftime("%a %d %b %H:%M %Z"))))
     return apart(joined(left, "  "), joined(right, "  "), width)

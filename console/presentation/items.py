@@ -18,10 +18,17 @@ def bites(at: datetime | None, now: datetime, look: Look) -> Cell:
     role: Role = "bad" if at <= now + SOON else "warn" if at <= now + 3 * SOON else ""
     if at <= now:
         return Cell.of(_("now"), "bad")
-    return Cell.of(_day(at, now, look), role)
+    return Cell.of(spelled(at, now, look), role)
 
 
-def _day(at: datetime, now: datetime, look: Look) -> str:
+def when(at: datetime, now: datetime, look: Look) -> str:
+    """The time alone today, with its day on another."""
+    local, today = at.astimezone(look.zone), now.astimezone(look.zone)
+    return local.strftime("%H:%M") if local.date() == today.date() else spelled(at, now, look)
+
+
+def spelled(at: datetime, now: datetime, look: Look) -> str:
+    """The day as people say it, and the time."""
     local, today = at.astimezone(look.zone), now.astimezone(look.zone)
     if local.date() == today.date():
         return _("today {time}").format(time=local.strftime("%H:%M"))

@@ -6,10 +6,11 @@ colour tells, a word or a sign tells too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from console.presentation.columns import cut, display_width
+from console.presentation.columns import cut, display_width, wrapped
 from engine.printable import printable
 
 Role: TypeAlias = Literal[
@@ -87,6 +88,40 @@ def filled(spans: Line, width: int) -> Line:
     short = fitted(spans, width)
     space = width - width_of(short)
     return (*short, Span(" " * space)) if space > 0 else short
+
+
+def folded(spans: Line, width: int) -> tuple[Line, ...]:
+    """The line as several of at most `width` columns, broken at spaces where there are some."""
+    lines: list[list[Span]] = [[]]
+    used = 0
+    for piece in spans:
+        for word in re.findall(r"\s+|\S+", piece.text):
+            for part in _parts(word, max(width, 1)):
+                wide = display_width(part)
+                if used + wide > width:
+                    lines.append([])
+                    used = 0
+                    if part.isspace():
+                        continue
+                lines[-1].append(Span(part, piece.role))
+                used += wide
+    return tuple(_merged(one) for one in lines)
+
+
+def _parts(word: str, width: int) -> list[str]:
+    """A word in pieces that fit."""
+    return [word] if display_width(word) <= width else wrapped(word, width)
+
+
+def _merged(pieces: Sequence[Span]) -> Line:
+    """Neighbours of one role as one piece."""
+    merged: list[Span] = []
+    for piece in pieces:
+        if merged and merged[-1].role == piece.role:
+            merged[-1] = Span(merged[-1].text + piece.text, piece.role)
+        else:
+            merged.append(piece)
+    return tuple(merged)
 
 
 def apart(left: Line, right: Line, width: int) -> Line:

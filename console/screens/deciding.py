@@ -1,4 +1,4 @@
-"""Settling what waits for a person: asked once, with what it means, then decided on the revision that was read."""
+"""Settling what waits for a person: asked once, with what it means, decided on the revision that was read."""
 
 from __future__ import annotations
 

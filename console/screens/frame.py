@@ -1,4 +1,4 @@
-"""What every screen has: a header, the screens' names, a footer of the keys that work here, and common actions."""
+"""What every screen has: header, the screens' names, a footer of the keys that work here, common actions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from console import actions
 from console.presentation import frame as words
 from console.presentation.subject import Subject
 from console.widgets.painted import Lines
-
 
 if TYPE_CHECKING:
     from console.app import Console
@@ -38,7 +37,7 @@ class Frame(Screen[None]):
     NAME: ClassVar[str] = ""
     HAS_LIST: ClassVar[bool] = False
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
 
     DEFAULT_CSS = """
     Frame { layout: vertical; background: $background; color: $foreground; }
@@ -47,7 +46,7 @@ class Frame(Screen[None]):
     """
 
     def __init_subclass__(cls, **more: Any) -> None:
-        cls.BINDINGS = bindings(cls.NAME, cls.HAS_LIST)
+        cls.BINDINGS = [*bindings(cls.NAME, cls.HAS_LIST)]
         super().__init_subclass__(**more)
 
     @property

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from console.presentation.line import Line, Span, joined, line, span
+from console.presentation.line import Line, Span, folded, joined, line, span
 from console.widgets.painted import Lines
 from engine.words import _
 
@@ -39,7 +39,7 @@ class Question(ModalScreen[str | None]):
     Question { align: center middle; background: $background 60%; }
     Question > Vertical { width: 76; max-width: 100%; height: auto; max-height: 100%; border: round $primary;
                           background: $surface; padding: 0 1; }
-    Question Input { border: none; height: 1; padding: 0; background: $panel; }
+    Question Input { height: 1; background: $panel; }
     """
 
     def __init__(
@@ -63,14 +63,16 @@ class Question(ModalScreen[str | None]):
             box.border_title = ""
             yield Lines(id="said")
             if self._ask is not None:
-                entry = Input(self._start, placeholder=self._ask)
+                entry = Input(self._start, placeholder=self._ask, compact=True)
                 entry.cursor_blink = False
                 yield entry
             yield Lines(id="answers")
 
     def on_mount(self) -> None:
         said = self.query_one("#said", Lines)
-        lines = (line(span(self._title, "title")), *self._lines)
+        room = min(76, self.app.size.width) - 4
+        given = (line(span(self._title, "title")), *self._lines)
+        lines = tuple(part for one in given for part in folded(one, room))
         most = max(self.app.size.height - 6, 3)
         lines = lines if len(lines) <= most else (*lines[: most - 1], line(span("…", "dim")))
         said.styles.height = len(lines)

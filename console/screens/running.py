@@ -1,4 +1,4 @@
-"""Keys that start, stop and freeze: asked for first where they write, refused with the reason where they can't."""
+"""Keys that start, stop and freeze: asked first where they write, refused with why where they can't."""
 
 from __future__ import annotations
 
@@ -144,8 +144,11 @@ def _freeze(console: Console, name: str) -> None:
 
         def thawed(answer: str | None) -> None:
             if answer:
-                console.ask(lambda engine: engine.thaw(request), lambda _none: _changed(console, _("Writes go on.")),
-                            group="freeze")  # fmt: skip
+                console.ask(
+                    lambda engine: engine.thaw(request),
+                    lambda _none: _changed(console, _("Writes go on.")),
+                    group="freeze",
+                )
 
         console.push_screen(Question(title, lines, (YES, NO)), thawed)
         return
@@ -154,8 +157,11 @@ def _freeze(console: Console, name: str) -> None:
         if reason is None:
             return
         frozen = FreezeRequest(connection=name, reason=reason)
-        console.ask(lambda engine: engine.freeze(frozen),
-                    lambda _view: _changed(console, _("Frozen: nothing is written.")), group="freeze")  # fmt: skip
+        console.ask(
+            lambda engine: engine.freeze(frozen),
+            lambda _view: _changed(console, _("Frozen: nothing is written.")),
+            group="freeze",
+        )
 
     title, lines = confirm.freeze(name, console.connections())
     console.push_screen(Question(title, lines, ask=_("the reason, said on every console")), reasoned)

@@ -29,8 +29,7 @@ class FilterLine(Input):
         """The person is done with the line."""
 
     DEFAULT_CSS = """
-    FilterLine { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
-    FilterLine:focus { border: none; }
+    FilterLine { display: none; height: 1; background: $panel; }
     FilterLine.-shown { display: block; }
     """
 

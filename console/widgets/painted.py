@@ -37,7 +37,8 @@ class Painted(Widget):
         short = fitted(spans, width)
         segments: list[Segment] = []
         under = self.role_style("here") if here else None
-        texts, style = [], None
+        texts: list[str] = []
+        style: Style | None = None
         for text, role in (*short, ("", "")):
             now = self.role_style(role)
             if under is not None:

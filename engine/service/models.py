@@ -101,6 +101,7 @@ class PlanHead(View):
     made_at: datetime
     total: int = 0
     counts: dict[str, int] = Field(default_factory=dict)
+    skipped: int = 0
     held: int = 0
     rejected: int = 0
     conflicts: int = 0
@@ -149,8 +150,9 @@ class ChangeRef(View):
 
 
 class PlanView(View):
-    """What a run would do. `hash` is of the changes alone: the same changes, the same hash. `mails`: signature
-    links it may have mailed at once, to learners of sheets that begin within the hour (R33)."""
+    """What a run would do. `hash` is of the changes alone: the same changes, the same hash. `counts`: per verb,
+    those that are `skipped` (left out for a reason of their own) not among them. `mails`: signature links it
+    may have mailed at once, to learners of sheets that begin within the hour (R33)."""
 
     id: str
     connection: str
@@ -159,6 +161,7 @@ class PlanView(View):
     made_at: datetime
     changes: tuple[ChangeView, ...] = ()
     counts: dict[str, int] = Field(default_factory=dict)
+    skipped: int = 0
     held: int = 0
     rejected: int = 0
     conflicts: int = 0

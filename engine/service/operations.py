@@ -66,9 +66,7 @@ class Operations(Protocol):
         """As `apply`, but returns at once with the running run."""
         ...
 
-    async def changes(
-        self, query: str = "", offset: int = 0, limit: int = 200, me: str = ""
-    ) -> ChangePage:
+    async def changes(self, query: str = "", offset: int = 0, limit: int = 200, me: str = "") -> ChangePage:
         """Changes of the newest plan of every connection that match a query in the log's grammar."""
         ...
 

@@ -48,7 +48,8 @@ def test_the_table_covers_every_operation_with_its_very_parameters() -> None:
 
 
 def _identity(endpoint: Endpoint) -> set[str]:
-    return {"actor", "role"} if endpoint.identity == "who" else {endpoint.identity} - {""}
+    names: set[str] = {"actor", "role"} if endpoint.identity == "who" else {endpoint.identity}
+    return names - {""}
 
 
 def test_the_client_returns_what_the_table_says() -> None:

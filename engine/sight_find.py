@@ -1,0 +1,89 @@
+"""Finding records by name, e-mail or id on either side, whatever accents and case. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from engine.links import Links
+from engine.records import KINDS, PEOPLE, Entry, Kind, Seen, Sheet, folded
+from engine.service.models import FoundView
+from engine.sight import Sight
+
+
+@dataclass(frozen=True)
+class Findable:
+    """A record with the text it is found by, folded, and how it is shown."""
+
+    text: str
+    ids: frozenset[str]
+    view: FoundView
+
+
+def findable(sight: Sight, links: Links, connection: str, zone: str) -> tuple[Findable, ...]:
+    """Every record either side showed; a linked one stands once. `links` need no bases."""
+    return tuple(
+        _findable(kind, erp_id, edusign_id, entry, seen, connection, zone)
+        for kind in KINDS
+        for erp_id, edusign_id, entry, seen in _records(sight, links, kind)
+    )
+
+
+def _records(sight: Sight, links: Links, kind: Kind) -> Iterator[tuple[str, str, Entry | None, Seen | None]]:
+    erp, edusign = sight.erp[kind], sight.edusign[kind]
+    for erp_id, entry in erp.items():
+        link = links.get(kind, erp_id)
+        yield erp_id, link.edusign_id if link else "", entry, edusign.get(link.edusign_id) if link else None
+    for edusign_id, seen in edusign.items():
+        link = links.of_edusign(kind, edusign_id)
+        if link is None or link.erp_id not in erp:
+            yield link.erp_id if link else "", edusign_id, None, seen
+
+
+def _findable(
+    kind: Kind,
+    erp_id: str,
+    edusign_id: str,
+    entry: Entry | None,
+    seen: Seen | None,
+    connection: str,
+    zone: str,
+) -> Findable:
+    sides = [one.record for one in (entry, seen) if one is not None]
+    emails = [str(record.value("email")) for record in sides] if kind in PEOPLE else []
+    ids = [id for id in (erp_id, edusign_id) if id]
+    state: Literal["linked", "erp", "edusign"] = "erp" if entry is not None else "edusign"
+    first = sides[0]
+    return Findable(
+        # Line breaks keep a word from matching across two texts.
+        text="\n".join(folded(text) for text in (*(record.label for record in sides), *emails, *ids)),
+        ids=frozenset(folded(id) for id in ids),
+        view=FoundView(
+            connection=connection,
+            kind=kind,
+            erp_id=erp_id,
+            edusign_id=edusign_id,
+            label=first.label or (sides[-1].label),
+            detail=_start(first, zone) if isinstance(first, Sheet) else next(filter(None, emails), ""),
+            state="linked" if erp_id and edusign_id else state,
+        ),
+    )
+
+
+def _start(sheet: Sheet, zone: str) -> str:
+    """A sheet's start as wall time of its connection."""
+    return sheet.start.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M") if sheet.start else ""
+
+
+def found(text: str, among: Iterable[Findable], limit: int) -> tuple[FoundView, ...]:
+    """Those in which every word stands: whoever bears it as an id first, then by name."""
+    words = folded(text).split()
+    if not words:
+        return ()
+    whole = " ".join(words)
+    hits = [one for one in among if all(word in one.text for word in words)]
+    hits.sort(key=lambda one: (whole not in one.ids, folded(one.view.label), one.view.kind, one.view.connection,
+                               one.view.erp_id, one.view.edusign_id))  # fmt: skip
+    return tuple(one.view for one in hits[:limit])

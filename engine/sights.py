@@ -1,0 +1,211 @@
+"""What people ask of what both sides said last: today, sheets, finding, one record, and a look at it now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from math import inf
+from typing import Generic, TypeVar
+
+from engine.clock import Clock
+from engine.links import Links
+from engine.order import Connection
+from engine.records import KINDS, Kind
+from engine.service.models import FoundView, RecordView, RunView, SheetView, TodayView
+from engine.service.operations import Refusal
+from engine.sight import Sight
+from engine.sight_find import Findable, findable, found
+from engine.sight_kept import reading_of
+from engine.sight_look import look_at
+from engine.sight_record import Known, Subject, as_kind, record_view, subject
+from engine.sight_sheets import Viewpoint, meetings, sheet_view, today_view
+from engine.state.store import Store
+from engine.state.transaction import Transaction
+from engine.words import _
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Made(Generic[T]):
+    """Something made of what was kept under `key`; made anew where the key is another."""
+
+    key: object
+    value: T
+
+
+class Sights:
+    """The questions about records. Every answer is of what the last runs read, but for `look`."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        connections: Mapping[str, Connection],
+        running: Callable[[str], RunView | None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._connections = connections
+        self._running = running
+        self._sights: dict[str, _Made[Sight]] = {}
+        self._todays: dict[str, _Made[TodayView]] = {}
+        self._findables: dict[str, _Made[tuple[Findable, ...]]] = {}
+        self._unpacking = asyncio.Lock()
+
+    async def today(self, chosen: Iterable[Connection]) -> tuple[TodayView, ...]:
+        """Today's sheets of each connection; cheap enough to be asked every second."""
+        names = [one.name for one in chosen]
+        versions = await self._store.transact(lambda tx: {name: tx.read_by(name) for name in names})
+        return tuple([await self._today(name, versions[name]) for name in names])
+
+    async def _today(self, name: str, version: tuple[str, ...]) -> TodayView:
+        here = self._viewpoint(self._connections[name])
+        # Nothing on it turns within a minute but what a run reads.
+        key = (version, here.now.replace(second=0, microsecond=0))
+        made = self._todays.get(name)
+        if made is None or made.key != key:
+            sight = await self._sight(name, version)
+            links, sealed = await self._store.transact(lambda tx: _of_sheets(tx, name))
+            view = today_view(meetings(sight, links, sealed), sight, links, here, sight.read_at("sheet"))
+            made = self._todays[name] = _Made(key, view)
+        return made.value
+
+    async def sheets(self, chosen: Iterable[Connection]) -> tuple[SheetView, ...]:
+        """Every sheet of the horizon and every session without one, by start."""
+        views: list[SheetView] = []
+        for one in chosen:
+            sight = await self._sight(one.name)
+            links, sealed = await self._store.transact(partial(_of_sheets, name=one.name))
+            here = self._viewpoint(one)
+            views += [sheet_view(m, sight, links, here) for m in meetings(sight, links, sealed)]
+        return tuple(sorted(views, key=lambda view: view.start.timestamp() if view.start else inf))
+
+    async def find(self, text: str, chosen: Iterable[Connection], limit: int) -> tuple[FoundView, ...]:
+        """Records by name, e-mail or id on either side."""
+        among = [one for connection in chosen for one in await self._findable(connection)]
+        return found(text, among, limit)
+
+    async def _findable(self, connection: Connection) -> tuple[Findable, ...]:
+        name = connection.name
+        version = await self._store.transact(lambda tx: tx.read_by(name))
+        made = self._findables.get(name)
+        if made is None or made.key != version:
+            sight = await self._sight(name, version)
+            links = await self._store.transact(lambda tx: tx.bare_links(name))
+            all_of_it = await asyncio.to_thread(findable, sight, links, name, connection.config.zone)
+            made = self._findables[name] = _Made(version, all_of_it)
+        return made.value
+
+    async def record(self, connection: Connection, kind: str, id: str) -> RecordView:
+        """One record by its ERP key or its Edusign id, as last read. Raises Refusal."""
+        asked = _asked(kind)
+        sight = await self._sight(connection.name)
+        links = await self._store.transact(lambda tx: tx.links(connection.name))
+        one = subject(sight, links, asked, id)
+        if one is None:
+            raise _not_found(connection.name, kind, id, sight)
+        return record_view(one, sight, await self._known(connection, one, links), self._viewpoint(connection))
+
+    async def look(self, connection: Connection, kind: str, id: str) -> RecordView:
+        """The same, read on both sides now. Raises Refusal: "busy" beside a run, whose reading it would
+        disturb, "failed" when neither side answered."""
+        asked = _asked(kind)
+        self._refuse_beside_a_run(connection.name)
+        sight = await self._sight(connection.name)
+        links = await self._store.transact(lambda tx: tx.links(connection.name))
+        one = subject(sight, links, asked, id) or Subject(asked, erp_id=id)
+        async with connection.reading:
+            self._refuse_beside_a_run(connection.name)
+            now = self._clock.now()
+            fresh = await look_at(connection, one, sight, links, now)
+        if not fresh.answered:
+            raise Refusal("failed", "; ".join(fresh.faults))
+        again = fresh.subject
+        if again.entry is None and again.seen is None and again.link is None:
+            raise _not_found(connection.name, kind, id, sight)
+        known = await self._known(connection, again, links)
+        view = record_view(again, fresh.sight, known, self._viewpoint(connection))
+        if fresh.faults:
+            return view.model_copy(update={"problems": (*fresh.faults, *view.problems)})
+        return view.model_copy(update={"fresh": True, "read_at": now})
+
+    def _refuse_beside_a_run(self, name: str) -> None:
+        run = self._running(name)
+        if run is not None:
+            raise Refusal(
+                "busy",
+                _("run {id} of {name} is reading both sides: what it finds is shown once it has ended").format(
+                    id=run.id, name=name
+                ),
+            )
+
+    # Small services
+
+    async def _sight(self, name: str, version: tuple[str, ...] | None = None) -> Sight:
+        """What is kept of a connection; unpacked once for each run that read something."""
+        if version is None:
+            version = await self._store.transact(lambda tx: tx.read_by(name))
+        async with self._unpacking:
+            made = self._sights.get(name)
+            if made is None or made.key != version:
+                kept = await self._store.transact(lambda tx: tx.listings(name))
+                sight = await asyncio.to_thread(lambda: Sight(map(reading_of, kept)))
+                made = self._sights[name] = _Made(version, sight)
+        return made.value
+
+    async def _known(self, connection: Connection, one: Subject, links: Links) -> Known:
+        name = connection.name
+
+        def read(tx: Transaction) -> Known:
+            return Known(
+                links=links,
+                sealed=_sealed(tx, name),
+                items=tuple(tx.open_items_about(name, one.kind, one.ids)),
+                changes=tx.planned_of(name, one.kind, one.ids),
+            )
+
+        return await self._store.transact(read)
+
+    def _viewpoint(self, connection: Connection) -> Viewpoint:
+        now = self._clock.now()
+        config = connection.config
+        return Viewpoint(
+            connection=connection.name,
+            zone=config.zone,
+            country=config.country,
+            api_type=connection.api_type,
+            now=now,
+            latest=now + max(connection.platform.skew or timedelta(), timedelta()),
+            silent=connection.erp.silent,
+            stand_in=config.stand_in_speaker,
+        )
+
+
+def _of_sheets(tx: Transaction, name: str) -> tuple[Links, frozenset[str]]:
+    return tx.bare_links(name, "sheet"), _sealed(tx, name)
+
+
+def _sealed(tx: Transaction, name: str) -> frozenset[str]:
+    return frozenset(id for ids in tx.sealed(name).values() for id in ids)
+
+
+def _asked(kind: str) -> Kind:
+    found = as_kind(kind)
+    if found is None:
+        raise Refusal(
+            "usage",
+            _("what is a {kind}? One of {kinds} was expected").format(kind=kind, kinds=", ".join(KINDS)),
+        )
+    return found
+
+
+def _not_found(name: str, kind: str, id: str, sight: Sight) -> Refusal:
+    if sight.read_at(_asked(kind)) is None:
+        message = _("{name} was not read yet: `rollcall plan {name}` reads both sides")
+        return Refusal("not_found", message.format(name=name))
+    message = _("no {kind} {id} was read on either side of {name}: `rollcall find` looks by name")
+    return Refusal("not_found", message.format(kind=kind, id=id, name=name))

@@ -95,6 +95,11 @@ class Attachment:
                 self._client = self._connect(self.socket)
             return self._client
 
+    @property
+    def position(self) -> int:
+        """The seq of the last event that came, 0 before any."""
+        return self._after or 0
+
     def refresh(self) -> None:
         """Ask for the dashboard soon."""
         self._stale.set()

@@ -174,6 +174,21 @@ def parser() -> argparse.ArgumentParser:
         connection(listed)
         listed.add_argument("--closed", action="store_true", help=_("those that are settled instead"))
 
+    connection(command("today", _("today's sheets, and what is wrong with them")))
+    connection(command("sheets", _("every sheet of the horizon beside its session, as last read")))
+
+    record = command("record", _("one record as both sides last showed it, field by field"))
+    record.add_argument(
+        "record", metavar="KIND:ID", help=_("by its ERP key or its Edusign id, such as learner:ab12")
+    )
+    connection(record)
+    record.add_argument("--now", action="store_true", help=_("read it on both sides now"))
+
+    find = command("find", _("records by name, e-mail or id on either side, whatever accents and case"))
+    find.add_argument("words", metavar="WORDS", nargs="+", help=_("all of which must be there"))
+    find.add_argument("--connection", metavar="NAME", help=_("only in this connection"))
+    find.add_argument("--limit", type=_count, metavar="N", default=50, help=_("how many (50)"))
+
     decide = command("decide", _("settle a hold, a conflict or a duplicate"))
     decide.add_argument("id", metavar="ID", help=_("the item's id, from its list"))
     decide.add_argument("choice", metavar="CHOICE", help=_("one of the item's choices"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from console import processes
 from console.engine_client import EngineClient, EngineRefused, EngineUnreachable
-from console.presentation import tables
+from console.presentation import record_tables, tables
 from console.presentation.documents import document
 from console.presentation.wording import Look, instant
 from console.progress import with_progress
@@ -230,6 +230,43 @@ def items(type: str) -> Callable[[Arguments, Session, EngineClient], int]:
     return listed
 
 
+def today(arguments: Arguments, session: Session, client: EngineClient) -> int:
+    views = client.today(arguments.connection or "")
+    return _answer(session, views, lambda look: record_tables.today(views, look))
+
+
+def sheets(arguments: Arguments, session: Session, client: EngineClient) -> int:
+    views = client.sheets(arguments.connection or "")
+    return _answer(session, views, lambda look: record_tables.sheets(views, look))
+
+
+def record(arguments: Arguments, session: Session, client: EngineClient) -> int:
+    kind, _colon, id = arguments.record.partition(":")
+    if not kind or not id:
+        said = _("rollcall record: {text}: KIND:ID was expected, such as learner:ab12")
+        session.say(said.format(text=printable(arguments.record)))
+        return USAGE
+    ask = client.look if arguments.now else client.record
+    names = [arguments.connection] if arguments.connection else [c.name for c in client.status().connections]
+    views = []
+    unknown: EngineRefused | None = None
+    for name in names:
+        try:
+            views.append(ask(name, kind, id))
+        except EngineRefused as refused:
+            if refused.code != "not_found":
+                raise
+            unknown = refused
+    if not views and unknown is not None:
+        raise unknown
+    return _answer(session, views, lambda look: record_tables.records(views, look))
+
+
+def find(arguments: Arguments, session: Session, client: EngineClient) -> int:
+    views = client.find(" ".join(arguments.words), arguments.connection or "", arguments.limit)
+    return _answer(session, views, lambda look: record_tables.found(views, look))
+
+
 def decide(arguments: Arguments, session: Session, client: EngineClient) -> int:
     revision = arguments.revision
     if revision is None:
@@ -369,6 +406,10 @@ COMMANDS: dict[str, Callable[[Arguments, Session, EngineClient], int]] = {
     "duplicates": items("duplicate"),
     "rejections": items("rejection"),
     "tasks": items("task"),
+    "today": today,
+    "sheets": sheets,
+    "record": record,
+    "find": find,
     "decide": decide,
     "freeze": freeze,
     "thaw": thaw,

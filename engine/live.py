@@ -39,18 +39,23 @@ from engine.service.models import (
     EventPage,
     EventView,
     FindingView,
+    FoundView,
     FreezeRequest,
     FreezeView,
     ItemView,
     MeView,
     PlanRequest,
     PlanView,
+    RecordView,
     RunRequest,
     RunView,
+    SheetView,
     StatusView,
     TodayView,
 )
 from engine.service.operations import Refusal
+from engine.sight_sheets import as_logged
+from engine.sights import Sights
 from engine.state.store import Store
 from engine.state.transaction import Transaction
 from engine.views import Recorded, connection_view, event_view
@@ -102,6 +107,7 @@ class Engine:
         self._schedule = Schedule(
             store, clock, {n: c.config for n, c in connections.items()}, self._conduct.start_occurrence
         )
+        self._sights = Sights(store, clock, connections, self._conduct.running)
         self._reading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="log-read")
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-write")
         self._drain_interval = drain_interval
@@ -351,9 +357,8 @@ class Engine:
             raise Refusal("failed", str(error)) from error
 
     async def check(self, connection: str = "") -> tuple[FindingView, ...]:
-        chosen = [self._connection(connection)] if connection else list(self.connections.values())
         found: list[FindingView] = []
-        for one in chosen:
+        for one in self._chosen(connection):
             for side in (one.erp, one.platform):
                 try:
                     lines = await side.check()
@@ -371,7 +376,21 @@ class Engine:
     # Records
 
     async def today(self, connection: str = "") -> tuple[TodayView, ...]:
-        return ()
+        return await self._sights.today(self._chosen(connection))
+
+    async def sheets(self, connection: str = "", query: str = "", me: str = "") -> tuple[SheetView, ...]:
+        parsed = self._parsed(query, me)
+        views = await self._sights.sheets(self._chosen(connection))
+        return tuple(view for view in views if matches(parsed, as_logged(view)))
+
+    async def find(self, text: str, connection: str = "", limit: int = 50) -> tuple[FoundView, ...]:
+        return await self._sights.find(text, self._chosen(connection), limit)
+
+    async def record(self, connection: str, kind: str, id: str) -> RecordView:
+        return await self._sights.record(self._connection(connection), kind, id)
+
+    async def look(self, connection: str, kind: str, id: str) -> RecordView:
+        return await self._sights.look(self._connection(connection), kind, id)
 
     # Small services
 
@@ -383,6 +402,10 @@ class Engine:
                 "not_found", _("no connection {name}; there are: {known}").format(name=name, known=known)
             )
         return found
+
+    def _chosen(self, name: str) -> list[Connection]:
+        """The connection of this name, all without one."""
+        return [self._connection(name)] if name else list(self.connections.values())
 
     def _position(self) -> Position:
         return self._drain.position if self._drain is not None else self.log.last()

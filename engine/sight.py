@@ -64,7 +64,7 @@ def _of_edusign(observed: Observed, kind: Kind, complete: bool) -> Reading:
 
 def continued(new: Reading, earlier: Reading, scope: Scope) -> Reading:
     """An incomplete reading upon an earlier one; sheets that ended before `scope` are forgotten."""
-    shown = {one.id for one in (*new.entries, *new.seen)}
+    shown = {entry.id for entry in new.entries} | {seen.id for seen in new.seen}
 
     def stays(one: Entry | Seen) -> bool:
         return one.id not in shown and not _before(one.record, scope.first, scope.zone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from engine.changes import FOREIGN
 from engine.links import ELEMENT_KIND, Link, Links, in_tokens, roster_base
@@ -306,4 +306,4 @@ def _stands_on(meeting: Meeting, field: str, one: Subject) -> bool:
 
 def as_kind(text: str) -> Kind | None:
     """A word as a kind, None for another word."""
-    return cast(Kind, text) if text in KINDS else None
+    return text if text in KINDS else None

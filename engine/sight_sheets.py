@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
+from engine.events.event import Logged
 from engine.links import Links
 from engine.planning.scope import local_date
 from engine.planning.situation import LEAD
@@ -15,6 +16,8 @@ from engine.records import Entry, Kind, Seen, Sheet, canonical
 from engine.service.models import SheetTrouble, SheetView, TodayView
 from engine.sight import Sight
 from engine.words import _
+
+_NO_START = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -240,3 +243,27 @@ def _on(meeting: Meeting, day: date, zone: str) -> bool:
     """Whether either side has it on this day: one that was moved on one side is a trouble of both days."""
     starts = (one.start for one in (meeting.sheet, meeting.session) if one is not None)
     return any(start is not None and local_date(start, zone) == day for start in starts)
+
+
+# Filtering
+
+
+def as_logged(view: SheetView) -> Logged:
+    """A sheet as what the log's `matches` takes. Words stand in its name, ids, groups, speakers, rooms,
+    troubles and why it may not be written; `level:warn` has a trouble, `kind:` is the gravest one; `since:`
+    and `until:` are about its start."""
+    return Logged(
+        epoch=0,
+        seq=0,
+        ts=view.start or _NO_START,
+        level="warn" if view.troubles else "info",
+        kind=view.troubles[0] if view.troubles else "sheet",
+        message=view.label,
+        connection=view.connection,
+        record_kind="sheet",
+        erp_id=view.erp_id,
+        edusign_id=view.edusign_id,
+        data=view.model_dump(
+            include={"groups", "speakers", "room", "session_room", "state", "troubles", "why_not"}
+        ),
+    )

@@ -196,10 +196,8 @@ def _sealed(tx: Transaction, name: str) -> frozenset[str]:
 def _asked(kind: str) -> Kind:
     found = as_kind(kind)
     if found is None:
-        raise Refusal(
-            "usage",
-            _("what is a {kind}? One of {kinds} was expected").format(kind=kind, kinds=", ".join(KINDS)),
-        )
+        message = _("what is a {kind}? One of {kinds} was expected")
+        raise Refusal("usage", message.format(kind=kind, kinds=", ".join(KINDS)))
     return found
 
 

@@ -13,12 +13,12 @@ from connectors.simulation.scenes import Scene
 from connectors.simulation.school import RecordKind
 from engine.clock import Clock
 
-SHORTEST, SPREAD = 20.0, 25.0
-"""Seconds between two deeds: the least, and how much more it may be."""
+SHORTEST, SPREAD = 40.0, 40.0
+"""Seconds between two deeds in one school: the least, and how much more it may be."""
 
 
 class Bustle:
-    """What the people of one school do next; the same seed, the same deeds, whenever they fall."""
+    """What the people of one school do next: what comes from the seed, on whose sheets from the hour."""
 
     def __init__(self, scene: Scene, cast: Cast, attendance: Attendance, clock: Clock) -> None:
         self._scene = scene

@@ -1,7 +1,7 @@
 """Plays a simulated school: simulators, engine, editing people and operator in one process on virtual time.
 
 Nothing here waits for real time and no socket is opened; the same arguments give the same report, byte for
-byte. This module alone of the connectors knows the engine's composition root.
+byte. Besides this module only `prelude` of the connectors knows the engine's composition root.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any, TypeVar
 
 import httpx
 
@@ -28,14 +28,16 @@ from connectors.simulation.scenes import seldom_collecting
 from connectors.simulation.serve import Unsignalled, server
 from engine import lifeline
 from engine.clock import SteppedClock, SystemClock, VirtualClock, VirtualLoop
-from engine.compose import CannotStart, connectors
-from engine.config import ConfigError, load
-from engine.events.search import LogError
+from engine.config import ConfigError
 from engine.printable import printable
 from engine.words import _
 
+T = TypeVar("T")
+
 CONFIG_NAME = "rollcall.toml"
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_ENDED = 128 + signal.SIGTERM
+"""Exit code of a demo told to end before it was up."""
 
 
 def live(seed: int, learners: int, erps: Sequence[str], folder: Path, *, keep: bool, as_json: bool) -> int:
@@ -46,12 +48,14 @@ def live(seed: int, learners: int, erps: Sequence[str], folder: Path, *, keep: b
     """
     folder = folder.resolve()
     schools: tuple[Campus, ...] = ()
+    _heed(_end)
     try:
         if (folder / "state.sqlite").exists():
+            keep = True
             message = _("{folder} holds an engine's state: the demo wants a folder of its own")
             return _failed(message.format(folder=folder))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _ended_by_signals(), seldom_collecting(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        with seldom_collecting(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
             loop = runner.get_loop()
             assert isinstance(loop, VirtualLoop)
             virtual = VirtualClock(BEGINS, loop)
@@ -59,20 +63,43 @@ def live(seed: int, learners: int, erps: Sequence[str], folder: Path, *, keep: b
             schools = campuses(seed, learners, erps, clock)
             keys = {name: key for school in schools for name, key in school.keys.items()}
             (folder / CONFIG_NAME).write_text(configuration(schools, folder), encoding="utf-8")
-            config = load(folder / CONFIG_NAME, connectors(), keys)
-            played = runner.run(prelude(schools, config, keys, virtual, _tell))
+            played = runner.run(_unless_told(prelude(schools, folder / CONFIG_NAME, keys, virtual, _tell)))
             opens = virtual.now()
+        _heed(_end)
         clock.base = SystemClock()
         clock.offset = opens - clock.base.now()
         _tell(_("the engine starts"))
         return asyncio.run(_Life(schools, played, clock, Keeper(folder, keys, clock.offset)).go_on(as_json))
-    except (CannotStart, ConfigError, LogError, NotReady, Unanswered, OSError, httpx.HTTPError) as error:
+    except asyncio.CancelledError:
+        return _ENDED
+    except (ConfigError, NotReady, Unanswered, OSError, httpx.HTTPError) as error:
         return _failed(_("the demo did not start: {error}").format(error=error))
     finally:
+        # Told once is enough: what is left to do is to leave nothing behind.
+        _heed(signal.SIG_IGN)
         for school in schools:
             school.close()
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _unless_told(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives. Raises CancelledError once this process is told to end."""
+    loop, this = asyncio.get_running_loop(), asyncio.current_task()
+    assert this is not None
+    for name in _ENDING:
+        loop.add_signal_handler(name, this.cancel)
+    return await work
+
+
+def _heed(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+    """What to do, outside any loop, when this process is told to end."""
+    for name in _ENDING:
+        signal.signal(name, handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(_ENDED)
 
 
 class _Life:
@@ -101,13 +128,16 @@ class _Life:
             )
         ]
         serving = [asyncio.ensure_future(one.serve(sockets=[listener])) for one, listener in servers]
-        going_on: list[asyncio.Future[None]] = []
+        told = asyncio.ensure_future(ended.wait())
+        going_on: list[asyncio.Future[Any]] = [told]
         try:
             await self._keeper.start()
             self._say_where(as_json)
-            going_on = [asyncio.ensure_future(self._keeper.keep())]
+            going_on += [asyncio.ensure_future(self._keeper.keep())]
             going_on += [asyncio.ensure_future(_bustling(one)) for one in self._bustle]
-            await ended.wait()
+            done, _others = await asyncio.wait([*going_on, *serving], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {told}:
+                task.result()
         finally:
             for task in going_on:
                 task.cancel()
@@ -139,22 +169,6 @@ async def _bustling(bustle: Bustle) -> None:
     while True:
         await asyncio.sleep(bustle.pause())
         bustle.go_on()
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """What would kill this process while it plays ends it in order: the folder is then removed."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            with suppress(ValueError):
-                signal.signal(number, handler)
 
 
 def _tell(line: str) -> None:

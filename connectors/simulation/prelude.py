@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,8 +23,8 @@ from connectors.simulation.names import Draw
 from connectors.simulation.scenes import DRAIN_INTERVAL, ZONE, Scene, edit, operate, quiet, set_scene
 from engine.clock import Clock
 from engine.compose import api as api_of
-from engine.compose import compose
-from engine.config_models import Config
+from engine.compose import compose, connectors
+from engine.config import Config, load
 from engine.windows import next_occurrences
 from engine.words import _
 
@@ -52,15 +53,17 @@ class Played:
 
 async def prelude(
     schools: Sequence[Campus],
-    config: Config,
+    configured: Path,
     keys: Mapping[str, str],
     clock: Clock,
     tell: Callable[[str], None],
 ) -> list[Played]:
     """Play from BEGINS, when `clock` (virtual) must stand, to the opening; who is there then.
 
-    `keys`: secrets by environment variable. `tell` hears of each day. State and log are left in the
-    configuration's folder, with no engine running. Raises CannotStart, Unanswered, httpx.HTTPError."""
+    `configured`: the rollcall.toml; state and log are left in the folder it names, with no engine running.
+    `keys`: secrets by environment variable. `tell` hears of each step.
+    Raises ConfigError, Unanswered, httpx.HTTPError."""
+    config = load(configured, connectors(), keys)
     by_name = {one.name: one for one in schools}
     engine = compose(
         config,
@@ -89,7 +92,6 @@ async def prelude(
 
 
 def _set(campus: Campus, api: httpx.AsyncClient, config: Config) -> Played:
-    draw = Draw(random.Random(f"played:{campus.seed}:{campus.name}"))
     scene = set_scene(
         campus.name,
         campus.school,
@@ -100,7 +102,9 @@ def _set(campus: Campus, api: httpx.AsyncClient, config: Config) -> Played:
         dates=[BEGINS.date(), _LAST_DAY],
         windows=config.connections[campus.name].windows,
     )
-    return Played(scene, Cast(scene, draw), Attendance(campus.edusign, draw, ZONE))
+    # Apart, since how many sign depends on when somebody looks.
+    people, sheets = (Draw(random.Random(f"{what}:{campus.seed}:{campus.name}")) for what in ("cast", "sheets"))
+    return Played(scene, Cast(scene, people), Attendance(campus.edusign, sheets, ZONE))
 
 
 async def _first_days(played: Sequence[Played], clock: Clock) -> None:

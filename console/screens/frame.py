@@ -37,7 +37,7 @@ class Frame(Screen[None]):
     NAME: ClassVar[str] = ""
     HAS_LIST: ClassVar[bool] = False
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 an instance's, says Screen
 
     DEFAULT_CSS = """
     Frame { layout: vertical; background: $background; color: $foreground; }

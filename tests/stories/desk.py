@@ -16,26 +16,30 @@ from __future__ import annotations
 import asyncio
 import selectors
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
+import httpx
+from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import Screen
 
 from connectors.edusign.simulator import EdusignSwitches
 from console.app import Console
+from console.attachment import Told
 from console.engine_client import EngineClient
+from engine.config_models import Limit
 from engine.service.access import InProcess
 from engine.service.endpoints import Role
-from engine.service.models import ItemView
+from engine.service.models import EventView, ItemView, RunRequest, RunView
 from engine.service.routes import application
 from engine.service.socket import SocketServer
-from tests.stories.town import GENEROUS, PARIS, Town, _in_memory, _settled
+from tests.stories.town import PARIS, Town, _in_memory, _settled
 
 T = TypeVar("T")
 
@@ -95,11 +99,17 @@ class _PacedSelector(selectors.DefaultSelector):
 
 
 class WatchedConsole(Console):
-    """The console, telling when it has painted."""
+    """The console, telling when it has painted. `followed`: the seq of every event it was told, in order."""
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         self.painted = asyncio.Event()
+        self.followed: list[int] = []
+
+    def post_message(self, message: Message) -> bool:
+        if isinstance(message, Told):
+            self.followed += [event.seq for event in message.events]
+        return super().post_message(message)
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         super()._display(screen, renderable)
@@ -126,8 +136,7 @@ class Desk:
             await self.pilot.press(key)
 
     async def types(self, text: str) -> None:
-        names = {" ": "space", ":": "colon", "@": "at", ".": "full_stop", "-": "minus", "+": "plus", "/": "slash"}
-        await self.pilot.press(*(names.get(c, c) for c in text))
+        await self.pilot.press(*text)
 
     async def filters(self, text: str) -> None:
         """Filter the list in front."""
@@ -185,10 +194,23 @@ class Desk:
         return "".join(span.text for span in line or ())
 
     @property
+    def followed(self) -> list[int]:
+        """The seq of every event the console was told, in order."""
+        return self.console.followed
+
+    @property
     def seen(self) -> Any:
         """The dashboard the console holds."""
         assert self.console.dashboard is not None
         return self.console.dashboard
+
+    async def restarts_the_engine(self) -> None:
+        """The engine dies under the console, and another takes its place."""
+        await self.serving.stop()
+        await self.town.stop()
+        self.town.engine = self.town.opened()
+        await self.town.start()
+        await self.serving.start()
 
     # Time
 
@@ -258,6 +280,29 @@ class Desk:
             return False
         return all(run.state != "running" for run in await self.town.engine.runs(limit=5))
 
+    async def slow_run(self) -> RunView:
+        """A run that waits in its reading until it is cancelled, shown as running."""
+        held = asyncio.Event()
+
+        async def tap(_request: httpx.Request) -> None:
+            await held.wait()
+
+        self.town.line.tap = tap
+        run = await self.town.engine.start_run(RunRequest(connection=self.town.name), "bea")
+        await self.until(lambda: any(one.running for one in self.seen.status.connections), "the run to show")
+        return run
+
+    async def log(self, query: str) -> list[EventView]:
+        """Events by the log's grammar, newest first, once all that was told has reached the log."""
+        engine = self.town.engine
+
+        async def there() -> bool:
+            status = await engine.status()
+            return not await engine.store.transact(lambda tx: tx.outbox(status.epoch, status.seq, 1))
+
+        await self.until_async(there, "the log")
+        return list((await engine.events(query, limit=500)).events)
+
     async def item(self, type: str) -> ItemView:
         """The first open item of a type."""
         items = await self.town.items(type)
@@ -281,8 +326,9 @@ def at_the_desk(
     role: Role = "admin",
     actor: str = "ada",
     prepare: Callable[[Town], Awaitable[None]] | None = None,
+    limits: Mapping[str, Limit] | None = None,
 ) -> None:
-    """Play one story. `prepare` is done before the console is opened."""
+    """Play one story. `prepare` is done before the console is opened; `limits` are the brakes'."""
     begin = datetime.fromisoformat(start).replace(tzinfo=PARIS)
     shape: dict[str, Any] = {
         "connections": connections,
@@ -299,7 +345,7 @@ def at_the_desk(
     loop = PacedLoop()
     asyncio.set_event_loop(loop)
     with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
-        town = Town(loop, Path(folder), start=at, begun=_day(begin), **{**shape, "limits": dict(GENEROUS)})  # type: ignore[arg-type]
+        town = Town(loop, Path(folder), start=at, begun=begin.date(), **{**shape, "limits": dict(limits or {})})  # type: ignore[arg-type]
         if kept:
             (town.folder / "state.sqlite").write_bytes(kept.state)
             for name, photograph in kept.sides.items():
@@ -313,10 +359,6 @@ def at_the_desk(
         finally:
             loop.close()
             asyncio.set_event_loop(None)
-
-
-def _day(at: datetime) -> date:
-    return at.date()
 
 
 async def _played(

@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from engine.apply import Outcome
 from engine.changes import Change, Plan, Rejection, Tally
 from engine.observe import Observed
 from engine.order import Order
 from engine.records import KINDS, Kind
-from engine.service.models import PlanView, ProgressView, RunState, RunView
-from engine.views import change_view
+from engine.service.models import ChangeView, PlanView, ProgressView, RunState, RunView
+from engine.views import SKIPPED, change_view
 
 MAILED_AT_ONCE = timedelta(hours=1)
 REQUESTS_PER_MINUTE = 480
@@ -126,6 +127,17 @@ def _begins_soon(change: Change, now: datetime) -> bool:
 def _mailed(change: Change) -> int:
     learners = change.after.get("learners")
     return len(learners) if isinstance(learners, frozenset) else change.people
+
+
+def counted(changes: Iterable[ChangeView]) -> dict[str, Any]:
+    """The counts of a PlanView with these changes: per verb, held, skipped."""
+    given = tuple(changes)
+    skipped = [c for c in given if c.hold.startswith(SKIPPED)]
+    return {
+        "counts": dict(Counter(c.verb for c in given if not c.hold.startswith(SKIPPED))),
+        "held": sum(1 for c in given if c.hold) - len(skipped),
+        "skipped": len(skipped),
+    }
 
 
 def plan_view(

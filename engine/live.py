@@ -28,14 +28,18 @@ from engine.freezes import Freezes
 from engine.machine import FileLock
 from engine.memory import contact_waiting
 from engine.order import Connection
+from engine.pending import Pending, skip
 from engine.ports import Fault
 from engine.records import KINDS, Kind
 from engine.schedule import Schedule
 from engine.service.models import (
     ApplyRequest,
+    ChangePage,
+    ChangeRef,
     ConnectionView,
     DashboardView,
     DecideRequest,
+    EventMap,
     EventPage,
     EventView,
     FindingView,
@@ -50,15 +54,16 @@ from engine.service.models import (
     RunRequest,
     RunView,
     SheetView,
+    SkipRequest,
     StatusView,
     TodayView,
 )
 from engine.service.operations import Refusal
-from engine.sight_sheets import as_logged
+from engine.sift import item_facets, run_facets, sheet_facets, sifted
 from engine.sights import Sights
 from engine.state.store import Store
 from engine.state.transaction import Transaction
-from engine.views import Recorded, connection_view, event_view
+from engine.views import Recorded, connection_view, event_view, soonest
 from engine.windows import recorded_key
 from engine.words import _
 
@@ -104,6 +109,7 @@ class Engine:
         self._standing = standing
         self._freezes = Freezes(store, clock, standing.blocked or {})
         self._conduct = Conduct(store, clock, connections, self._freezes, standing.holder)
+        self._pending = Pending(store)
         self._schedule = Schedule(
             store, clock, {n: c.config for n, c in connections.items()}, self._conduct.start_occurrence
         )
@@ -220,7 +226,25 @@ class Engine:
             )
         return found
 
+    async def changes(self, query: str = "", offset: int = 0, limit: int = 200, me: str = "") -> ChangePage:
+        return await self._pending.page(self.connections, query, self._parsed(query, me), offset, limit)
+
+    async def change_refs(self, query: str = "", me: str = "") -> tuple[ChangeRef, ...]:
+        return await self._pending.refs(self.connections, query, self._parsed(query, me))
+
+    async def skip(self, request: SkipRequest, actor: str) -> int:
+        plan = await self.store.transact(lambda tx: tx.plan(request.plan))
+        if plan is None:
+            raise Refusal("not_found", _("no plan {id}").format(id=request.plan))
+        connection = self._connection(plan.connection)
+        count = await self.store.transact(lambda tx: skip(tx, connection.config, request, actor))
+        self._pending.forget()
+        return count
+
     async def apply(self, request: ApplyRequest, actor: str) -> RunView:
+        return await self.wait_run((await self.start_apply(request, actor)).id)
+
+    async def start_apply(self, request: ApplyRequest, actor: str) -> RunView:
         found = await self.store.transact(lambda tx: tx.plan(request.plan))
         if found is None:
             raise Refusal("not_found", _("no plan {id}").format(id=request.plan))
@@ -228,14 +252,15 @@ class Engine:
         chosen = frozenset(
             c.id for c in found.changes if (wanted is None and not c.hold) or c.id in (wanted or ())
         )
-        run = await self._conduct.launch(
-            self._connection(found.connection), flow=found.flow, trigger="apply", actor=actor, chosen=chosen
+        connection = self._connection(found.connection)
+        return await self._conduct.launch(
+            connection, flow=found.flow, trigger="apply", actor=actor, chosen=chosen
         )
-        return await self.wait_run(run.id)
 
     async def start_run(self, request: RunRequest, actor: str) -> RunView:
+        connection = self._connection(request.connection)
         return await self._conduct.launch(
-            self._connection(request.connection),
+            connection,
             flow=request.flow,
             trigger="person",
             actor=actor,
@@ -260,9 +285,12 @@ class Engine:
             raise Refusal("not_found", _("no run {id}").format(id=run_id))
         return found
 
-    async def runs(self, connection: str = "", limit: int = 50) -> tuple[RunView, ...]:
-        kept = await self.store.transact(lambda tx: tx.runs(connection, limit))
-        return tuple(self._conduct.view(r.id) or r for r in kept)
+    async def runs(
+        self, connection: str = "", limit: int = 50, query: str = "", me: str = ""
+    ) -> tuple[RunView, ...]:
+        asked = self._parsed(query, me)
+        kept = await self.store.transact(lambda tx: tx.runs(connection, limit if asked == Query() else 1000))
+        return sifted(asked, [self._conduct.view(r.id) or r for r in kept], run_facets)[:limit]
 
     async def items(
         self,
@@ -273,15 +301,16 @@ class Engine:
         brief: bool = False,
         me: str = "",
     ) -> tuple[ItemView, ...]:
-        def read(tx: Transaction) -> list[ItemView]:
-            types = type.split(",")
-            listed = tx.closed_items if closed else tx.open_items
-            return [item for one in types for item in listed(connection, one)]
+        asked = self._parsed(query, me)
 
-        found = await self.store.transact(read)
-        if brief:
-            found = [item.model_copy(update={"changes": ()}) for item in found]
-        return tuple(found)
+        def read(tx: Transaction) -> list[ItemView]:
+            listed = tx.closed_items if closed else tx.open_items
+            types = type.split(",")
+            found = [item for one in types for item in listed(connection, one)]
+            return found if closed or len(types) == 1 else sorted(found, key=soonest)
+
+        found = sifted(asked, await self.store.transact(read), item_facets)
+        return tuple(one.model_copy(update={"changes": ()}) for one in found) if brief else found
 
     async def item(self, item_id: str) -> ItemView:
         found = await self.store.transact(lambda tx: tx.item(item_id))
@@ -329,6 +358,12 @@ class Engine:
             more=page.more,
             next=page.scanned_to.seq if page.more else None,
         )
+
+    async def event_map(self, query: str = "", page: int = 200, me: str = "") -> EventMap:
+        parsed = self._parsed(query, me)
+        here = self._position()
+        found, anchors = await self._read(lambda: self.log.anchors(parsed, page))
+        return EventMap(query=query, epoch=here.epoch, seq=here.seq, found=found, page=page, anchors=anchors)
 
     async def follow(self, query: str, *, after: int | None = None, me: str = "") -> AsyncIterator[EventView]:
         parsed = self._parsed(query, me)
@@ -381,7 +416,7 @@ class Engine:
     async def sheets(self, connection: str = "", query: str = "", me: str = "") -> tuple[SheetView, ...]:
         parsed = self._parsed(query, me)
         views = await self._sights.sheets(self._chosen(connection))
-        return tuple(view for view in views if matches(parsed, as_logged(view)))
+        return sifted(parsed, views, sheet_facets)
 
     async def find(self, text: str, connection: str = "", limit: int = 50) -> tuple[FoundView, ...]:
         return await self._sights.find(text, self._chosen(connection), limit)

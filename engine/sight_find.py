@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from engine.links import Links
@@ -12,14 +12,34 @@ from engine.records import KINDS, PEOPLE, Entry, Kind, Seen, Sheet, folded
 from engine.service.models import FoundView
 from engine.sight import Sight
 
+State: TypeAlias = Literal["linked", "erp", "edusign"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Findable:
-    """A record with the text it is found by, folded, and how it is shown."""
+    """A record with the text it is found by, folded. Nothing but texts: there may be tens of thousands."""
 
     text: str
-    ids: frozenset[str]
-    view: FoundView
+    connection: str
+    kind: Kind
+    erp_id: str
+    edusign_id: str
+    label: str
+    detail: str
+    state: State
+
+    @property
+    def view(self) -> FoundView:
+        """As the API shows it."""
+        return FoundView(
+            connection=self.connection,
+            kind=self.kind,
+            erp_id=self.erp_id,
+            edusign_id=self.edusign_id,
+            label=self.label,
+            detail=self.detail,
+            state=self.state,
+        )
 
 
 def findable(sight: Sight, links: Links, connection: str, zone: str) -> tuple[Findable, ...]:
@@ -53,22 +73,19 @@ def _findable(
 ) -> Findable:
     sides = [one.record for one in (entry, seen) if one is not None]
     emails = [str(record.value("email")) for record in sides] if kind in PEOPLE else []
-    ids = [id for id in (erp_id, edusign_id) if id]
-    state: Literal["linked", "erp", "edusign"] = "erp" if entry is not None else "edusign"
-    first = sides[0]
+    texts = (*(record.label for record in sides), *emails, erp_id, edusign_id)
+    shown = sides[0]
+    alone: State = "erp" if entry is not None else "edusign"
     return Findable(
         # Line breaks keep a word from matching across two texts.
-        text="\n".join(folded(text) for text in (*(record.label for record in sides), *emails, *ids)),
-        ids=frozenset(folded(id) for id in ids),
-        view=FoundView(
-            connection=connection,
-            kind=kind,
-            erp_id=erp_id,
-            edusign_id=edusign_id,
-            label=first.label or (sides[-1].label),
-            detail=_start(first, zone) if isinstance(first, Sheet) else next(filter(None, emails), ""),
-            state="linked" if erp_id and edusign_id else state,
-        ),
+        text="\n".join(folded(text) for text in texts if text),
+        connection=connection,
+        kind=kind,
+        erp_id=erp_id,
+        edusign_id=edusign_id,
+        label=next((record.label for record in sides if record.label), ""),
+        detail=_start(shown, zone) if isinstance(shown, Sheet) else next(filter(None, emails), ""),
+        state="linked" if erp_id and edusign_id else alone,
     )
 
 
@@ -84,6 +101,10 @@ def found(text: str, among: Iterable[Findable], limit: int) -> tuple[FoundView, 
         return ()
     whole = " ".join(words)
     hits = [one for one in among if all(word in one.text for word in words)]
-    hits.sort(key=lambda one: (whole not in one.ids, folded(one.view.label), one.view.kind, one.view.connection,
-                               one.view.erp_id, one.view.edusign_id))  # fmt: skip
+    hits.sort(key=lambda one: _rank(one, whole))
     return tuple(one.view for one in hits[:limit])
+
+
+def _rank(one: Findable, text: str) -> tuple[bool, str, str, str, str, str]:
+    exact = text in (folded(one.erp_id), folded(one.edusign_id))
+    return (not exact, folded(one.label), one.kind, one.connection, one.erp_id, one.edusign_id)

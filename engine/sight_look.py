@@ -23,7 +23,7 @@ R = TypeVar("R", Entry, Seen)
 class Looked:
     """A record as both sides showed it just now, in place of what was last read.
 
-    `faults`: a line for each side that gave no answer and stands as last read; `answered`: whether any did.
+    `faults`: a line for each side that did not answer and stands as last read; `answered`: whether any did.
     """
 
     subject: Subject
@@ -71,7 +71,7 @@ async def _erp_says(connection: Connection, one: Subject, last: Record | None, n
     except Fault as fault:
         return _Answer(fault=fault_line(fault, connection.name))
     if sighting.state == "unknown":
-        line = _("{name}: the ERP said nothing of this {kind} alone: its side is shown as last read")
+        line = _("{name}: the ERP said nothing of this {kind} alone")
         return _Answer(fault=line.format(name=connection.name, kind=one.kind))
     return _Answer(sighting.entry)
 

@@ -114,8 +114,8 @@ def record_view(one: Subject, sight: Sight, known: Known, here: Viewpoint) -> Re
         problems=problems(entry, sight, known.links, here.stand_in) if entry is not None else (),
         fields=fields(one, sight, known.links, here),
         members=members(one, sight, known.links),
-        sheet=sheet_view(own, sight, known.links, here) if own is not None else None,
-        sheets=_next_sheets(one, found, sight, known.links, here),
+        sheet=sheet_view(own, sight, here) if own is not None else None,
+        sheets=_next_sheets(one, found, sight, here),
         items=known.items,
         changes=known.changes,
     )
@@ -283,14 +283,14 @@ def _email(entry: Entry) -> str:
 
 
 def _next_sheets(
-    one: Subject, found: Iterable[Meeting], sight: Sight, links: Links, here: Viewpoint
+    one: Subject, found: Iterable[Meeting], sight: Sight, here: Viewpoint
 ) -> tuple[SheetView, ...]:
     """Of people and groups, their sheets and sessions that are not over, soonest first."""
     field = {"learner": "learners", "speaker": "speakers", "group": "groups"}.get(one.kind)
     if field is None:
         return ()
     coming = [m for m in found if _not_over(m, here.now) and _stands_on(m, field, one)]
-    return tuple(sheet_view(m, sight, links, here) for m in coming[:NEXT_SHEETS])
+    return tuple(sheet_view(m, sight, here) for m in coming[:NEXT_SHEETS])
 
 
 def _not_over(meeting: Meeting, now: datetime) -> bool:

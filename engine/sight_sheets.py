@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
 
-from engine.events.event import Logged
 from engine.links import Links
 from engine.planning.scope import local_date
 from engine.planning.situation import LEAD
@@ -47,13 +46,15 @@ class Viewpoint:
 class Meeting:
     """A session with its sheet; either may be missing.
 
-    `erp_id`: the session's key, that of a session which is gone too, "" where a sheet has none. `sealed`: the
-    sheet is kept for what it was when its session moved (R19).
+    `erp_id`: the session's key, that of a session which is gone too, "" where a sheet has none. `linked`: there
+    is a link, even where a side no longer shows its record. `sealed`: the sheet is kept for what it was when
+    its session moved (R19).
     """
 
     session: Sheet | None
     seen: Seen | None
     erp_id: str
+    linked: bool = False
     read_only: bool = False
     sealed: bool = False
 
@@ -96,12 +97,13 @@ def _of_sheet(sight: Sight, links: Links, seen: Seen, sealed: bool) -> Meeting:
         return Meeting(None, seen, "", sealed=sealed)
     entry = sight.erp["sheet"].get(link.erp_id)
     session = _session(entry) if entry is not None and not entry.ended else None
-    return Meeting(session, seen, link.erp_id, read_only=link.read_only)
+    return Meeting(session, seen, link.erp_id, linked=True, read_only=link.read_only)
 
 
 def _of_session(sight: Sight, links: Links, entry: Entry) -> Meeting:
     link = links.get("sheet", entry.id)
-    return Meeting(_session(entry), None, entry.id, read_only=link is not None and link.read_only)
+    read_only = link is not None and link.read_only
+    return Meeting(_session(entry), None, entry.id, linked=link is not None, read_only=read_only)
 
 
 def _session(entry: Entry) -> Sheet:
@@ -115,7 +117,7 @@ def _by_start(meeting: Meeting) -> tuple[bool, float, str, str]:
     return (shown.start is None, start, shown.label, meeting.erp_id or shown.id)
 
 
-def sheet_view(meeting: Meeting, sight: Sight, links: Links, here: Viewpoint) -> SheetView:
+def sheet_view(meeting: Meeting, sight: Sight, here: Viewpoint) -> SheetView:
     """A meeting as the API shows it, references by name."""
     shown, session, sheet, seen = meeting.shown, meeting.session, meeting.sheet, meeting.seen
     names = _edusign_names if sheet is not None else _erp_names
@@ -138,7 +140,7 @@ def sheet_view(meeting: Meeting, sight: Sight, links: Links, here: Viewpoint) ->
         speaker_signed=bool(seen and seen.signed_speakers),
         locked=bool(seen and seen.locked),
         state=state(shown, here.now),
-        troubles=troubles(meeting, sight, links, here),
+        troubles=troubles(meeting, sight, here),
         why_not=why_not(meeting, here),
     )
 
@@ -163,12 +165,12 @@ def state(sheet: Sheet, now: datetime) -> Literal["coming", "running", "over"]:
 # What is wrong
 
 
-def troubles(meeting: Meeting, sight: Sight, links: Links, here: Viewpoint) -> tuple[SheetTrouble, ...]:
+def troubles(meeting: Meeting, sight: Sight, here: Viewpoint) -> tuple[SheetTrouble, ...]:
     """What is wrong with a sheet or session, gravest first; no absence from what was read in part (R13)."""
     sheet, session = meeting.sheet, meeting.session
     found: list[SheetTrouble] = []
     if sheet is None:
-        return ("no_sheet",) if _surely_no_sheet(meeting, sight, links) else ()
+        return ("no_sheet",) if _surely_no_sheet(meeting, sight) else ()
     if not sheet.learners:
         found.append("no_learners")
     if not sheet.speakers:
@@ -184,9 +186,9 @@ def troubles(meeting: Meeting, sight: Sight, links: Links, here: Viewpoint) -> t
     return tuple(found)
 
 
-def _surely_no_sheet(meeting: Meeting, sight: Sight, links: Links) -> bool:
+def _surely_no_sheet(meeting: Meeting, sight: Sight) -> bool:
     """A linked session had its sheet: only a last look at all of them says that it is gone."""
-    if links.get("sheet", meeting.erp_id) is not None:
+    if meeting.linked:
         return sight.now_complete("edusign", "sheet")
     return sight.ever_complete("edusign", "sheet")
 
@@ -221,16 +223,22 @@ def why_not(meeting: Meeting, here: Viewpoint) -> str:
 # Today
 
 
+def on_day(
+    found: Iterable[Meeting], day: date, sight: Sight, here: Viewpoint
+) -> tuple[tuple[Meeting, SheetView], ...]:
+    """The meetings of one local date, as the API shows them."""
+    return tuple((one, sheet_view(one, sight, here)) for one in found if _on(one, day, here.zone))
+
+
 def today_view(
-    found: Iterable[Meeting], sight: Sight, links: Links, here: Viewpoint, read_at: datetime | None
+    day: date, of_day: Iterable[tuple[Meeting, SheetView]], here: Viewpoint, read_at: datetime | None
 ) -> TodayView:
-    """Today's sheets by the connection's own date; sessions without a sheet are no sheets, but a trouble."""
-    date_here = local_date(here.now, here.zone)
-    views = [sheet_view(m, sight, links, here) for m in found if _on(m, date_here, here.zone)]
+    """The sheets of a day as they stand now; sessions without a sheet are no sheets, but a trouble."""
+    views = [_at_this_moment(meeting, view, here) for meeting, view in of_day]
     sheets = [view for view in views if view.edusign_id]
     return TodayView(
         connection=here.connection,
-        date=date_here,
+        date=day,
         read_at=read_at,
         sheets=len(sheets),
         begun=sum(1 for view in sheets if view.state != "coming"),
@@ -239,31 +247,13 @@ def today_view(
     )
 
 
+def _at_this_moment(meeting: Meeting, view: SheetView, here: Viewpoint) -> SheetView:
+    """A view made earlier: only what turns with time is asked again."""
+    turning = {"state": state(meeting.shown, here.now), "why_not": why_not(meeting, here)}
+    return view.model_copy(update=turning)
+
+
 def _on(meeting: Meeting, day: date, zone: str) -> bool:
     """Whether either side has it on this day: one that was moved on one side is a trouble of both days."""
     starts = (one.start for one in (meeting.sheet, meeting.session) if one is not None)
     return any(start is not None and local_date(start, zone) == day for start in starts)
-
-
-# Filtering
-
-
-def as_logged(view: SheetView) -> Logged:
-    """A sheet as what the log's `matches` takes. Words stand in its name, ids, groups, speakers, rooms,
-    troubles and why it may not be written; `level:warn` has a trouble, `kind:` is the gravest one; `since:`
-    and `until:` are about its start."""
-    return Logged(
-        epoch=0,
-        seq=0,
-        ts=view.start or _NO_START,
-        level="warn" if view.troubles else "info",
-        kind=view.troubles[0] if view.troubles else "sheet",
-        message=view.label,
-        connection=view.connection,
-        record_kind="sheet",
-        erp_id=view.erp_id,
-        edusign_id=view.edusign_id,
-        data=view.model_dump(
-            include={"groups", "speakers", "room", "session_room", "state", "troubles", "why_not"}
-        ),
-    )

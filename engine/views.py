@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.changes import Change, jsonable
@@ -15,14 +15,18 @@ from engine.service.models import (
     ConnectionView,
     EventView,
     FreezeView,
+    ItemView,
     OccurrenceView,
     PlanView,
     RunView,
 )
-from engine.windows import Occurrence, current, next_occurrences
+from engine.windows import Occurrence, Window, current, next_occurrences
 
 COMING = 4
-"""Occurrences to come that a connection shows."""
+"""Occurrences to come, at least, that a connection shows; all that begin within a day are."""
+DAY = timedelta(hours=24)
+SKIPPED = "skipped: "
+"""How the `hold` of a change begins that is left out."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def connection_view(
     config = connection.config
     open_now = current(config.windows, connection.name, now)
     shown = [open_now] if open_now is not None else []
-    coming = next_occurrences(config.windows, connection.name, now, COMING)
+    coming = ahead(config.windows, connection.name, now)
     return ConnectionView(
         name=connection.name,
         erp=config.erp,
@@ -66,6 +70,18 @@ def connection_view(
     )
 
 
+def ahead(windows: Iterable[Window], name: str, now: datetime) -> list[Occurrence]:
+    """What begins within the next 24 hours, and the next few at least."""
+    given = tuple(windows)
+    coming = next_occurrences(given, name, now, COMING)
+    while coming and len(coming) % COMING == 0 and coming[-1].starts < now + DAY:
+        more = next_occurrences(given, name, now, 2 * len(coming))
+        if len(more) == len(coming):
+            break
+        coming = more
+    return [one for n, one in enumerate(coming) if n < COMING or one.starts < now + DAY]
+
+
 def occurrence_view(one: Occurrence, recorded: Mapping[str, Any] | None) -> OccurrenceView:
     """An occurrence with what became of it; "planned" while nothing is recorded."""
     return OccurrenceView(
@@ -78,6 +94,11 @@ def occurrence_view(one: Occurrence, recorded: Mapping[str, Any] | None) -> Occu
         state=recorded["state"] if recorded else "planned",
         cause=recorded["cause"] if recorded else "",
     )
+
+
+def soonest(item: ItemView) -> tuple[bool, datetime, datetime, str]:
+    """The order of open items: by when they bite (R36), then by age."""
+    return (item.bites_at is None, item.bites_at or item.opened_at, item.opened_at, item.id)
 
 
 def change_view(change: Change) -> ChangeView:
@@ -95,7 +116,7 @@ def change_view(change: Change) -> ChangeView:
         rule=change.rule,
         bites_at=change.bites_at,
         people=change.people,
-        hold=change.hold or (f"skipped: {change.skip}" if change.skip else ""),
+        hold=change.hold or (f"{SKIPPED}{change.skip}" if change.skip else ""),
     )
 
 

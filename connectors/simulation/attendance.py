@@ -35,8 +35,10 @@ class Attendance:
         )
 
     def call(self, day: date) -> None:
-        """On each sheet of the day that has begun: the speaker signs, so do the learners, but for a few."""
+        """On each sheet of the day that has begun, unsigned: the speaker signs, and all but a few learners."""
         for sheet in self._begun(self.sheets(day)):
+            if sheet.signed:
+                continue
             self._speaker_signs(sheet)
             for learner in sheet.member_ids:
                 if not self._draw.chance(ABSENT):

@@ -72,11 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_("a school has at least {least} learners, a demo at least one day").format(least=SMALLEST),
               file=sys.stderr)  # fmt: skip
         return 2
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="rollcall-demo-"))
     if given.live:
         from connectors.simulation.live import live
 
-        return live(given.seed, learners, erps, folder, keep=given.folder is not None, as_json=given.json)
+        return live(given.seed, learners, erps, given.folder, as_json=given.json)
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="rollcall-demo-"))
     try:
         report = play(
             seed=given.seed,

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import FrameType
@@ -40,18 +41,17 @@ _ENDED = 128 + signal.SIGTERM
 """Exit code of a demo told to end before it was up."""
 
 
-def live(seed: int, learners: int, erps: Sequence[str], folder: Path, *, keep: bool, as_json: bool) -> int:
-    """Set up in `folder` and go on until SIGTERM, ^C, or the end of a pipe on standard input; the exit code.
+def live(seed: int, learners: int, erps: Sequence[str], place: Path | None, *, as_json: bool) -> int:
+    """Set up and go on until SIGTERM, ^C, or the end of a pipe on standard input; the exit code.
 
     Says where it is once everything is up: for a person, or as one JSON object with folder, socket, config
-    and log. `folder` is removed at the end unless `keep`.
+    and log. Everything lies in `place`; without one in a scratch folder, which is removed at the end.
     """
-    folder = folder.resolve()
-    schools: tuple[Campus, ...] = ()
     _heed(_end)
+    folder = (place or Path(tempfile.mkdtemp(prefix="rollcall-demo-"))).resolve()
+    schools: tuple[Campus, ...] = ()
     try:
         if (folder / "state.sqlite").exists():
-            keep = True
             message = _("{folder} holds an engine's state: the demo wants a folder of its own")
             return _failed(message.format(folder=folder))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def live(seed: int, learners: int, erps: Sequence[str], folder: Path, *, keep: b
         _heed(signal.SIG_IGN)
         for school in schools:
             school.close()
-        if not keep:
+        if place is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 

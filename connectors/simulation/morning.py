@@ -30,7 +30,7 @@ from connectors.simulation.school import Learner, RecordKind, Session
 LEAVING, LEAVING_SHARE = 4, 0.05
 """So many learners leave at once, and this share of the school beside: more than the brakes let go."""
 
-_AFTERNOON = time(13, 30)
+_MORNING, _AFTERNOON = time(9), time(13, 30)
 _EVENING = (time(17), time(18, 30))
 
 
@@ -211,7 +211,7 @@ class Morning:
     # Today's sheets
 
     def _session_without_speaker(self) -> None:
-        model = self._cast.session(self._day, _AFTERNOON)
+        model = self._cast.session(self._day, _MORNING)
         self._plan_session(model, self._day, [], "no_speaker")
 
     def _other_room(self) -> None:
@@ -227,7 +227,7 @@ class Morning:
         self._sheet_by_hand("Rattrapage", self._day, self._cast.new_session(), None)
 
     def _sheet_without_session(self) -> None:
-        model = self._cast.session(self._day, _AFTERNOON)
+        model = self._cast.session(self._day, _MORNING)
         self._sheet_by_hand("Soutien", self._day, self._cast.new_session(), model)
 
     # What the next run will simply do

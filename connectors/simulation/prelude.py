@@ -38,7 +38,7 @@ ACTOR = "operator"
 _LAST_DAY = TERM_BEGINS
 _TODAY = TERM_BEGINS + timedelta(days=1)
 _SCHOOL_IS_OUT = time(16, 45)
-_EVERYBODY_IS_IN = time(9, 20)
+_LESSONS_BEGUN = (time(9, 20), time(10, 55))
 _LOOKED_AT = time(11, 5)
 
 
@@ -139,7 +139,7 @@ def _cancel_tomorrow(one: Played) -> None:
 async def _this_morning(played: Sequence[Played], api: httpx.AsyncClient, clock: Clock) -> None:
     """Both sides are edited, the sheets signed; somebody looks at a plan, and goes on."""
     mornings = [Morning(one.scene, one.cast, _TODAY) for one in played]
-    deeds = [Deed(_instant(_TODAY, _EVERYBODY_IS_IN), _calls(one)) for one in played]
+    deeds = [Deed(_instant(_TODAY, at), _calls(one)) for at in _LESSONS_BEGUN for one in played]
     for number, morning in enumerate(mornings):
         deeds += morning.of_a_small_school() if number else morning.of_a_large_school()
     for deed in sorted(deeds, key=lambda deed: deed.at):

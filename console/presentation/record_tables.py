@@ -71,8 +71,8 @@ def sheets(views: Sequence[SheetView], look: Look) -> str:
     columns = (
         Column(_("start")),
         Column(_("end"), drop=4),
-        Column(_("connection"), least=10, most=24, drop=3),
-        Column(_("sheet"), least=10, most=_LABEL),
+        Column(_("connection"), least=10, most=24),
+        Column(_("sheet"), least=14, most=_LABEL),
         Column(_("name"), least=10, most=_LABEL),
         Column(_("groups"), least=8, most=24, drop=5),
         Column(_("speakers"), least=8, most=28, drop=6),

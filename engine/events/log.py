@@ -235,6 +235,10 @@ class EventLog:
         """`LogReader.count`, by this thread's own reader."""
         return self._mine().count(query)
 
+    def anchors(self, query: Query, page: int) -> tuple[int, tuple[int, ...]]:
+        """`LogReader.anchors`, by this thread's own reader."""
+        return self._mine().anchors(query, page)
+
     def record_history(
         self,
         kind: Kind,

@@ -309,6 +309,25 @@ class LogReader:
         [(count,)] = self._run(f"SELECT count(*) FROM event{' WHERE ' + where if where else ''}", values)
         return int(count)
 
+    def anchors(self, query: Query, page: int) -> tuple[int, tuple[int, ...]]:
+        """How many events of the newest epoch `query` asks for, and the seq of every `page`-th, oldest first.
+
+        Without a condition nothing is read: an epoch's rows are dense. Raises LogInterrupted, LogError.
+        """
+        segments = self._segments()
+        if not segments:
+            return 0, ()
+        here = [one for one in segments if one.epoch == segments[-1].epoch]
+        where, values = condition(query)
+        if not where:
+            return _dense(here, page)
+        [(count, anchors)] = self._run(
+            "SELECT count(*), list(seq ORDER BY seq) FILTER (WHERE (number - 1) % ? = 0) FROM ("
+            f"SELECT seq, row_number() OVER (ORDER BY seq) AS number FROM event WHERE epoch = ? AND {where})",
+            [page, here[-1].epoch, *values],
+        )
+        return int(count), tuple(anchors or ())
+
     def copy_parquet(self, query: Query, target: Path, until: Position) -> int:
         """Write the events that `query` asks for, up to `until`, to `target` as Parquet, oldest first.
 
@@ -338,6 +357,17 @@ class LogReader:
         if self._stopped.is_set():
             raise LogInterrupted(_("the search was stopped"))
         return rows
+
+
+def _dense(segments: Sequence[Segment], page: int) -> tuple[int, tuple[int, ...]]:
+    """Anchors of all rows of some segments."""
+    anchors: list[int] = []
+    number = 0
+    for one in segments:
+        first = one.first + (-number) % page
+        anchors += range(first, one.last + 1, page)
+        number += one.last - one.first + 1
+    return number, tuple(anchors)
 
 
 def _logged(row: tuple[Any, ...]) -> Logged:

@@ -503,6 +503,21 @@ class Transaction:
         row = self._db.execute(sa.select(t.plan.c.view).where(t.plan.c.id == id)).first()
         return None if row is None else PlanView.model_validate(row.view)
 
+    def newest_plans(self) -> tuple[tuple[str, str], ...]:
+        """(plan id, when it was written) of the newest plan of each connection; cheap."""
+        made = sa.func.max(t.plan.c.made_at)
+        rows = self._db.execute(sa.select(t.plan.c.connection, made).group_by(t.plan.c.connection))
+        return tuple(sorted((row[0], str(row[1])) for row in rows))
+
+    def open_holds(self) -> tuple[tuple[str, int], ...]:
+        """(id, revision) of every open hold; cheap."""
+        rows = self._db.execute(
+            sa.select(t.item.c.id, t.item.c.revision)
+            .where(t.item.c.closed_at.is_(None), t.item.c.type == "hold")
+            .order_by(t.item.c.id)
+        )
+        return tuple((row.id, row.revision) for row in rows)
+
     def last_plan(self, connection: str) -> PlanView | None:
         row = self._db.execute(
             sa.select(t.plan.c.view)

@@ -325,7 +325,7 @@ def at_the_desk(
     size: tuple[int, int] = (80, 24),
     role: Role = "admin",
     actor: str = "ada",
-    prepare: Callable[[Town], Awaitable[None]] | None = None,
+    prepare: Callable[[Town], Awaitable[object]] | None = None,
     limits: Mapping[str, Limit] | None = None,
 ) -> None:
     """Play one story. `prepare` is done before the console is opened; `limits` are the brakes'."""
@@ -367,7 +367,7 @@ async def _played(
     loop: PacedLoop,
     size: tuple[int, int],
     access: InProcess,
-    prepare: Callable[[Town], Awaitable[None]] | None,
+    prepare: Callable[[Town], Awaitable[object]] | None,
 ) -> None:
     await town.start()
     serving = Serving(town, access)

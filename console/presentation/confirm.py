@@ -158,6 +158,21 @@ def decision(item: ItemView, choice: str) -> Confirmation:
     return _("{choice} {name}?").format(choice=choice, name=name), (line(span(item.summary)),)
 
 
+def decisions(items: Sequence[ItemView], choice: str, left_out: int) -> Confirmation:
+    """What settling several items by one choice means."""
+    words = {
+        "erp": _("Take the ERP's value of {n} conflicts?"),
+        "edusign": _("Keep Edusign's value of {n} conflicts?"),
+        "approve": _("Approve {n} holds?"),
+        "refuse": _("Leave {n} holds out?"),
+    }
+    title = words.get(choice, _("{choice} for {n} items?")).format(n=len(items), choice=choice)
+    lines = [*named([f"{one.label}: {one.summary}" for one in items])]
+    if left_out:
+        lines.append(line(span(_("{n} marked ones do not take it and stay.").format(n=left_out), "warn")))
+    return title, tuple(lines)
+
+
 def _conflict(item: ItemView, choice: str, name: str) -> Confirmation:
     field = str(item.data.get("field", ""))
     erp, edusign = str(item.data.get("erp") or "-"), str(item.data.get("edusign") or "-")

@@ -38,6 +38,23 @@ def decide(
     console.push_screen(Question(title, lines, (YES, NO)), answered)
 
 
+def decide_all(
+    console: Console, items: Sequence[ItemView], choice: str, then: Callable[[], object] | None = None
+) -> None:
+    """Ask once, then settle several items by one choice; those that do not take it are left out and said."""
+    fit = [item for item in items if choice in item.choices]
+    if not fit:
+        console.say(_("None of the marked ones takes that."), "warn")
+        return
+    title, lines = confirm.decisions(fit, choice, len(items) - len(fit))
+
+    def answered(answer: str | None) -> None:
+        if answer:
+            send(console, [_request(item, choice) for item in fit], then)
+
+    console.push_screen(Question(title, lines, (YES, NO)), answered)
+
+
 def _ask_value(console: Console, item: ItemView, then: Callable[[], object] | None) -> None:
     title, lines = confirm.decision(item, "value")
     start = str(item.data.get("edusign") or item.data.get("erp") or "")

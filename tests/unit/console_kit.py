@@ -43,9 +43,10 @@ async def opened(
 ) -> AsyncIterator[tuple[Console, Pilot[int]]]:
     """The console attached to a fake engine, its first dashboard taken. Time stands still."""
     fake = operations or FakeOperations()
-    with tempfile.TemporaryDirectory() as folder, served(
-        Path(folder) / "engine.sock", fake, access or InProcess("ada")
-    ) as engine:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder) / "engine.sock", fake, access or InProcess("ada")) as engine,
+    ):
         from console.engine_client import EngineClient
 
         with EngineClient(engine.path) as client:

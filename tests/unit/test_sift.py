@@ -62,7 +62,13 @@ def test_a_change_is_found_by_its_state(hold: str, found: set[str]) -> None:
 
 def test_a_run_is_found_by_state_actor_and_fault() -> None:
     failed = RunView(
-        id="r9", connection="nice", flow="import", state="failed", started=NOW, actor="bea", faults=("502 came",)
+        id="r9",
+        connection="nice",
+        flow="import",
+        state="failed",
+        started=NOW,
+        actor="bea",
+        faults=("502 came",),
     )
     for text in ("level:error", "kind:failed", "actor:bea", "run:r9", "502"):
         assert _asks(text, run_facets(failed)), text

@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
+from engine.attendance import Attendance, Carried, FormRow, Reason, Standing
 from engine.clock import Clock
-from engine.records import Entry, Frozen, Kind, Record, Seen
+from engine.records import Entry, Frozen, Kind, Record, Seen, Sheet
 
 System: TypeAlias = Literal["erp", "edusign"]
 Progress: TypeAlias = Callable[[str, int, int | None], None]
@@ -137,8 +138,50 @@ class Capability(Frozen):
     why_off: str = ""
 
 
+class ErpAttendance(Protocol):
+    """The part of an ERP that takes attendance. Sessions, people and reasons are the ERP's own keys."""
+
+    carries: frozenset[Carried]
+    """What its write can say."""
+
+    async def reasons(self) -> tuple[Reason, ...]:
+        """The ERP's reasons, those an administrator named where it has no list. May raise Fault."""
+        ...
+
+    async def standing(self, sessions: tuple[Sheet, ...], scope: Scope) -> Standing:
+        """What the ERP holds now for these sessions (its own records, with their learners), with as few
+        requests as it allows; never raises Fault. Rows that overlap a session stand for it, whoever made
+        them."""
+        ...
+
+    async def write(
+        self, session: Sheet, wanted: tuple[Attendance, ...], standing: tuple[Attendance, ...]
+    ) -> None:
+        """Make one session's attendance stand as `wanted` for exactly those people, and nobody else.
+
+        `standing` are the rows of the same people as they were read last: those may be replaced or removed,
+        other rows never. "present" without lateness or leaving means that no row of ours is left where the
+        ERP notes absences only. Twice the same is once. Raises Fault; `committed` "unknown" where it may
+        have been done.
+        """
+        ...
+
+
+class AttendanceForm(Protocol):
+    """For an ERP that takes no write: the file its people import by hand."""
+
+    def form(self, rows: tuple[FormRow, ...]) -> tuple[str, bytes]:
+        """(file name, content) in the vendor's import form."""
+        ...
+
+
 class Erp(Protocol):
-    """A school's planning software, read-only here."""
+    """A school's planning software. Planning is read-only; `attendance` is what the absence export writes."""
+
+    attendance: ErpAttendance | None
+    """Where absences are written; None where the ERP takes none, or the write is switched off."""
+    form: AttendanceForm | None
+    """How people bring absences in by hand; None where there is only our own list."""
 
     requests: Mapping[str, int]
     """Requests sent since opening, by route template."""

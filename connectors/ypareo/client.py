@@ -24,7 +24,9 @@ from connectors.http import Exchange, HttpSession
 from connectors.ypareo import YpareoSettings, mapping
 from engine.faults import came, fault_line
 from engine.ports import (
+    AttendanceForm,
     Capability,
+    ErpAttendance,
     Fault,
     FaultCode,
     Finding,
@@ -71,6 +73,8 @@ class YpareoClient:
     silent: Mapping[Kind, frozenset[str]] = {"speaker": frozenset({"phone"})}
     # codeSeance is taken to stay when a session is moved (inferred; its stability is unknown).
     keys_move: bool = False
+    attendance: ErpAttendance | None = None
+    form: AttendanceForm | None = None
     """Fields this ERP says nothing about: empty in every entry, which means nothing."""
 
     def __init__(

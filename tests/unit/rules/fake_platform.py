@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Literal, TypeAlias, cast
 
-from engine.ports import Capability, Fault, FaultCode, Finding, Listing, Progress, School, Scope, Sighting
+from engine.ports import (
+    AttendanceForm,
+    Capability,
+    ErpAttendance,
+    Fault,
+    FaultCode,
+    Finding,
+    Listing,
+    Progress,
+    School,
+    Scope,
+    Sighting,
+)
 from engine.records import KINDS, RECORDS, Entry, Group, Kind, Record, Seen, Sheet
 from tests.unit.rules import school_kit
 
@@ -195,6 +207,8 @@ class FakeErp:
     """An ERP that shows what it was given."""
 
     capabilities: tuple[Capability, ...] = ()
+    attendance: ErpAttendance | None = None
+    form: AttendanceForm | None = None
 
     def __init__(self, entries: Mapping[Kind, tuple[Entry, ...]]) -> None:
         self.entries = entries

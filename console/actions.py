@@ -75,7 +75,7 @@ ACTIONS: tuple[Action, ...] = (
         "open",
         "enter",
         _("open"),
-        ("list", "dashboard"),
+        ("list", "dashboard", "record"),
         _("Open the record, item or run under the cursor."),
         footer=1,
     ),
@@ -160,7 +160,7 @@ ACTIONS: tuple[Action, ...] = (
         "take.erp",
         "e",
         _("ERP's"),
-        ("conflicts", "dashboard"),
+        ("conflicts", "dashboard", "record"),
         _("Settle the conflict with the ERP's value."),
         role="approver",
         dangerous=True,
@@ -170,7 +170,7 @@ ACTIONS: tuple[Action, ...] = (
         "take.edusign",
         "d",
         _("Edusign's"),
-        ("conflicts", "dashboard"),
+        ("conflicts", "dashboard", "record"),
         _("Settle the conflict with Edusign's value."),
         role="approver",
         dangerous=True,
@@ -180,7 +180,7 @@ ACTIONS: tuple[Action, ...] = (
         "take.value",
         "v",
         _("type a value"),
-        ("conflicts", "dashboard"),
+        ("conflicts", "dashboard", "record"),
         _("Settle the conflict with a value you type."),
         role="approver",
         dangerous=True,
@@ -190,7 +190,7 @@ ACTIONS: tuple[Action, ...] = (
         "same",
         "m",
         _("same"),
-        ("duplicates", "dashboard"),
+        ("duplicates", "dashboard", "record"),
         _("They are one: link them."),
         role="approver",
         dangerous=True,
@@ -200,7 +200,7 @@ ACTIONS: tuple[Action, ...] = (
         "different",
         "n",
         _("different"),
-        ("duplicates", "dashboard"),
+        ("duplicates", "dashboard", "record"),
         _("They are two: create the other."),
         role="approver",
         dangerous=True,
@@ -369,6 +369,16 @@ def shown_key(keys: str) -> str:
     return _SHOWN.get(first, first.replace("ctrl+", "^"))
 
 
+def other_keys(action: Action) -> str:
+    """The further keys of an action as a person reads them, "" for none."""
+    return " ".join(dict.fromkeys(shown_key(key) for key in _keys_once(action.keys)))
+
+
+def _keys_once(keys: str) -> list[str]:
+    """All but the first; of a letter that terminals name in two ways, the letter."""
+    return [key for key in keys.split(",")[1:] if not key.startswith("latin_")]
+
+
 _SHOWN = {
     "slash": "/",
     "question_mark": "?",
@@ -378,4 +388,13 @@ _SHOWN = {
     "enter": "⏎",
     "escape": "Esc",
     "tab": "Tab",
+    "shift+tab": "⇧Tab",
+    "backspace": "⌫",
+    "f1": "F1",
+    "ampersand": "&",
+    "quotation_mark": '"',
+    "apostrophe": "'",
+    "left_parenthesis": "(",
+    "minus": "-",
+    "underscore": "_",
 }

@@ -46,7 +46,8 @@ class NoRows:
 class Rows(Painted, can_focus=True):
     """A virtual list with a cursor and marks.
 
-    `follow`: the cursor stays on the last row as rows are added, until the person moves away from it.
+    `follow`: the cursor stays on the last row as rows are added, until the person moves away from it. `shy`:
+    it shows only while the list has the focus, where there are several on one screen.
     """
 
     cursor: var[int] = var(0)
@@ -66,7 +67,13 @@ class Rows(Painted, can_focus=True):
         index: int
 
     def __init__(
-        self, *, id: str | None = None, classes: str | None = None, signs: Signs = UNICODE, follow: bool = False
+        self,
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+        signs: Signs = UNICODE,
+        follow: bool = False,
+        shy: bool = False,
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.model: RowModel = NoRows()
@@ -74,6 +81,7 @@ class Rows(Painted, can_focus=True):
         self.marks: set[str] = set()
         self.top = 0
         self.follow = follow
+        self.shy = shy
         self.empty: Line = ()
         self._painted: dict[int, tuple[Line, bool]] = {}
 
@@ -105,7 +113,7 @@ class Rows(Painted, can_focus=True):
     def _content(self, row: int) -> tuple[Line, bool]:
         if row >= self.model.count:
             return (self.empty if row == 0 else (), False)
-        here = row == self.cursor
+        here = row == self.cursor and (self.has_focus or not self.shy)
         key = self.model.key(row)
         marked = key is not None and key in self.marks
         sign = (self.signs.cursor if here else " ") + (self.signs.mark if marked else " ")
@@ -175,6 +183,14 @@ class Rows(Painted, can_focus=True):
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         self.follow = False
         self.move_to(self.cursor - 3)
+
+    def on_focus(self) -> None:
+        if self.shy:
+            self.repaint()
+
+    def on_blur(self) -> None:
+        if self.shy:
+            self.repaint()
 
     def on_resize(self, event: events.Resize) -> None:
         self._painted.clear()

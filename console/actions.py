@@ -7,6 +7,7 @@ needs AltGr on a French keyboard.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -361,6 +362,27 @@ BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
 def here(screen: str, has_list: bool, role: str) -> tuple[Action, ...]:
     """The actions of a screen for a role, in the table's order."""
     return tuple(a for a in ACTIONS if a.on(screen, has_list) and a.allowed(role))
+
+
+def clashes(given: Mapping[str, str]) -> dict[str, tuple[str, Action]]:
+    """Of the keys a person gives to actions, those another action of the same screen has: by action id, the
+    key and who has it."""
+    keys = {one.id: given.get(one.id, one.keys).split(",") for one in ACTIONS}
+    found: dict[str, tuple[str, Action]] = {}
+    for one in (BY_ID[id] for id in given):
+        for other in ACTIONS:
+            shared = [key for key in keys[one.id] if key in keys[other.id]]
+            if shared and other != one and _meet(one, other):
+                found[one.id] = shared[0], other
+    return found
+
+
+def _meet(one: Action, other: Action) -> bool:
+    """Whether two actions work on one screen."""
+    return any(
+        one.on(screen, has_list) and other.on(screen, has_list)
+        for screen, has_list in (*((name, name != "dashboard") for name, _k, _w in SCREENS), ("record", False))
+    )
 
 
 def shown_key(keys: str) -> str:

@@ -44,26 +44,38 @@ def choices(typed: str, able: Sequence[Action], keys_of: Callable[[Action], str]
 
 
 _SCREENS = {name: words for name, _keys, words in SCREENS}
+_EXAMPLES = {
+    "dashboard": "",
+    "changes": "kind:archive",
+    "conflicts": "dupont",
+    "duplicates": "since:2d",
+    "rejections": "kind:task",
+    "sheets": "kind:no_learners",
+    "runs": "kind:failed",
+    "events": "level:warn+",
+}
 
 
 def _choice(action: Action, keys_of: Callable[[Action], str]) -> Choice:
     name = action.id.removeprefix("go.")
     if action.id.startswith("go.") and name in _SCREENS:
-        help = _("Go there; type a filter after its name: {name} level:warn+").format(name=name)
+        help = _("Go there; a filter may follow: {name} {example}").format(name=name, example=_EXAMPLES[name])
+        help = _("Go there.") if name == "dashboard" else help
         return Choice(name, _SCREENS[name], keys_of(action), help, f"{name} ")
     return Choice(action.id, action.words, keys_of(action), action.help, action.id)
 
 
 def _rank(one: Choice, wanted: str) -> int | None:
-    """How well a choice matches: 0 is best, None is not at all."""
-    words, id, help = bare(one.words), one.text, bare(one.help)
+    """How well a choice matches: 0 is best, None not at all. Of what it does, words count from their start."""
+    words, id = bare(one.words), one.text
     if wanted in (words, id):
         return 0
     if words.startswith(wanted) or id.startswith(wanted):
         return 1
     if wanted in words or wanted in id:
         return 2
-    return 3 if all(part in f"{words} {id} {help}" for part in wanted.split()) else None
+    said = f"{words} {id}" if id in _SCREENS else f"{words} {id} {bare(one.help)}"
+    return 3 if all(any(word.startswith(part) for word in said.split()) for part in wanted.split()) else None
 
 
 def _filtered(typed: str, keys_of: Callable[[Action], str], able: Sequence[Action]) -> Choice | None:

@@ -299,7 +299,7 @@ def _link(view: RecordView, width: int, look: Look, signs: Signs) -> Iterator[Ro
         )
     pairs = (
         (_("ERP key"), view.erp_id),
-        (_("in the ERP"), view.where),
+        (_("correct"), view.where),
         (_("Edusign"), view.edusign_id),
         (_("API_ID"), view.api_id or (_("none") if view.in_edusign else "")),
         (_("API_TYPE"), view.api_type or (_("none: made by hand") if view.in_edusign else "")),

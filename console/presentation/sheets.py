@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from console.presentation.dashboard import trouble
 from console.presentation.items import when
 from console.presentation.line import Cell, Line, Role, Slot, cells, folded, joined, line, span, titles
 from console.presentation.sides import LABEL, told
@@ -167,9 +168,9 @@ def summary(views: Sequence[SheetView], now: datetime, look: Look, filtered: boo
              span(_(" match the filter") if filtered else "", "info")),
         line(span(_("{n} today").format(n=of_today))),
     ]  # fmt: skip
-    for code, words in TROUBLE.items():
+    for code, role in GRAVE.items():
         if n := sum(1 for view in views if code in view.troubles):
-            parts.append(line(span(f"{n} {words}", GRAVE[code])))
+            parts.append(line(span(trouble(code, n), role)))
     return joined(parts, ", ")
 
 

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from console.presentation.columns import display_width
-from console.presentation.line import ROLES, Line, Role, fitted, width_of
+from console.presentation.line import ROLES, Line, Role, Span, fitted, width_of
 
 ROLE_CLASSES = {f"role--{role}" for role in ROLES if role}
 
@@ -95,7 +95,7 @@ class Lines(Painted):
         below = len(self.lines) - self.top - self.size.height
         if self.can_focus and below > 0 and y == self.size.height - 1:
             more = fitted(self.line_at(y), self.size.width - 8)
-            return self.strip((*more, ("  " + f"+{below + 1}"[:6], "dim")))  # type: ignore[arg-type]
+            return self.strip((*more, Span(f"  +{below}", "dim")))
         return super().render_line(y)
 
     def scroll_by(self, rows: int) -> None:

@@ -195,6 +195,7 @@ class Rows(Painted, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         self._painted.clear()
         self._put(self.cursor)
+        self.post_message(self.Moved(self, self.cursor))
 
     # Marks
 

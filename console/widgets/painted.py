@@ -84,7 +84,7 @@ class Lines(Painted):
             before = old[y + top] if y + top < len(old) else ()
             after = self.lines[y + top] if y + top < len(self.lines) else ()
             if before != after:
-                self.refresh(_changed(before, after, y, self.size.width))
+                self.refresh(changed(before, after, y, self.size.width))
 
     def line_at(self, y: int) -> Line:
         row = y + self.top
@@ -117,7 +117,7 @@ class Lines(Painted):
         self.scroll_by(-3)
 
 
-def _changed(before: Line, after: Line, y: int, width: int) -> Region:
+def changed(before: Line, after: Line, y: int, width: int) -> Region:
     """The part of row `y` in which two lines differ."""
     old = [(c, role) for text, role in before for c in text]
     new = [(c, role) for text, role in after for c in text]

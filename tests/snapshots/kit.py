@@ -3,7 +3,7 @@
     def test_conflicts(snap_compare: Compare) -> None:
         assert pictured(snap_compare, "3", sees=("Dupont Zoë",))
 
-The school is always the same and time stands still. `sees` are texts the picture waits for: name one of whatever
+The school is always the same and time stands still. `sees` are texts the picture waits for: name one of what
 comes last, such as the detail of the row under the cursor. After a wanted change write the pictures anew with
 `pytest tests/snapshots --snapshot-update`, and look at them in a browser; on a failure `snapshot_report.html`
 shows both.

@@ -136,7 +136,8 @@ class ChangePage(View):
 
 
 class ChangeRef(View):
-    """As much of a ChangeRow as deciding on many at once needs."""
+    """As much of a ChangeRow as deciding on many at once needs. `mails`: signature links it may have mailed at
+    once, written now (R33)."""
 
     connection: str
     plan: str
@@ -147,6 +148,7 @@ class ChangeRef(View):
     hold: str = ""
     item: str = ""
     revision: int = 0
+    mails: int = 0
 
 
 class PlanView(View):

@@ -11,6 +11,7 @@ from engine.config_models import ConnectionConfig
 from engine.events.event import Event
 from engine.items import decision_subjects
 from engine.memory import contact_approved
+from engine.planning.brakes import counted
 from engine.planning.checks import valid_email
 from engine.records import KINDS, Kind, canonical
 from engine.service.models import ChangeView, DecideRequest, ItemView
@@ -114,7 +115,11 @@ def _narrow_hold(
             label=ngettext("{count} change", "{count} changes", len(left)).format(count=len(left)),
             bites_at=min((c.bites_at for c in left if c.bites_at), default=None),
             people=sum(c.people for c in left),
-            data={**item.data, "decided": said.format(who=actor, what=request.choice, n=len(chosen))},
+            data={
+                **item.data,
+                **counted(left),
+                "decided": said.format(who=actor, what=request.choice, n=len(chosen)),
+            },
             revision=item.revision + 1,
         )
         return

@@ -227,7 +227,8 @@ class Engine:
         return found
 
     async def changes(self, query: str = "", offset: int = 0, limit: int = 200, me: str = "") -> ChangePage:
-        return await self._pending.page(self.connections, query, self._parsed(query, me), offset, limit)
+        parsed, now = self._parsed(query, me), self.clock.now()
+        return await self._pending.page(self.connections, query, parsed, offset, limit, now)
 
     async def change_refs(self, query: str = "", me: str = "") -> tuple[ChangeRef, ...]:
         now = self.clock.now()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from engine.account import decided, mailed
+from engine.account import counted, decided, mailed
 from engine.config_models import ConnectionConfig
 from engine.decisions import LEFT_OUT, decide, named, told
 from engine.events.event import Event
@@ -50,15 +50,17 @@ class Pending:
         self._store = store
         self._plans = _Plans(None, (), ())
 
-    async def page(self, names: Iterable[str], text: str, query: Query, offset: int, limit: int) -> ChangePage:
-        """Rows `offset` on of those that `query` (written as `text`) asks for."""
+    async def page(
+        self, names: Iterable[str], text: str, query: Query, offset: int, limit: int, now: datetime
+    ) -> ChangePage:
+        """Rows `offset` on of those that `query` (written as `text`) asks for. `now`: from when mails count."""
         plans, found = await self._found(names, text, query)
         return ChangePage(
             plans=plans.heads,
             total=len(plans.rows),
             found=len(found),
             offset=offset,
-            rows=found[offset : offset + limit],
+            rows=tuple(_with_mails(row, now) for row in found[offset : offset + limit]),
         )
 
     async def refs(self, names: Iterable[str], text: str, query: Query, now: datetime) -> tuple[ChangeRef, ...]:
@@ -105,6 +107,11 @@ class Pending:
         return self._plans
 
 
+def _with_mails(row: ChangeRow, now: datetime) -> ChangeRow:
+    mails = mailed(row.change, now)
+    return row.model_copy(update={"mails": mails}) if mails else row
+
+
 def _read(tx: Transaction, names: tuple[str, ...], known: object) -> _Plans | None:
     """The newest plans; None where they are the known ones."""
     key = (names, tx.newest_plans(), tx.open_holds())
@@ -135,8 +142,10 @@ def _read(tx: Transaction, names: tuple[str, ...], known: object) -> _Plans | No
 
 
 def head(plan: PlanView) -> PlanHead:
-    """A plan without its changes."""
-    return PlanHead(**plan.model_dump(exclude={"changes"}), total=len(plan.changes))
+    """A plan without its changes. Held are changes alone: the pairs that block a create are none."""
+    return PlanHead(
+        **{**plan.model_dump(exclude={"changes"}), **counted(plan.changes)}, total=len(plan.changes)
+    )
 
 
 def skip(tx: Transaction, config: ConnectionConfig, request: SkipRequest, actor: str) -> int:

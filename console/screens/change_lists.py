@@ -71,7 +71,8 @@ def groups_of(engine: EngineClient, query: str) -> tuple[Group, ...]:
 
 def key_of(one: ChangeRow | ChangeRef) -> str:
     """What names a change among those of all connections."""
-    return f"{one.connection}/{getattr(one, 'change', one).id}"
+    change = one if hasattr(one, "id") else one.change
+    return f"{one.connection}/{change.id}"
 
 
 def ref_of(row: ChangeRow) -> ChangeRef:

@@ -22,8 +22,6 @@ from console.widgets.rows import Rows
 from engine.words import _
 
 if TYPE_CHECKING:
-    from console.app import Console
-    from console.engine_client import EngineClient
     from engine.service.models import ChangePage, ChangeRef, ChangeRow, ItemView, PlanHead, RecordView
 
 AHEAD = 2

@@ -172,9 +172,10 @@ class Console(App[int]):
 
     @property
     def front(self) -> Screen[Any] | None:
-        """The topmost screen that is a Frame: a question above it does not keep it from being kept up."""
+        """The topmost screen that is a Frame: a question above it does not keep it from being kept up. None
+        while there is none whole, as when the console is closing."""
         for screen in reversed(self.screen_stack):
-            if isinstance(screen, Frame):
+            if isinstance(screen, Frame) and screen.whole:
                 return screen
         return None
 

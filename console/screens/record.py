@@ -153,7 +153,7 @@ class RecordPage(Frame):
 
     def _show(self) -> None:
         now = self.console.now()
-        if not self.is_mounted or now is None:
+        if not self.whole or now is None:
             return
         console, look = self.console, self.console.look()
         self.query_one("#title", Lines).show(

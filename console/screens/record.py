@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from console.attachment import Told
 from console.presentation import record as words
+from console.presentation import record_around as surroundings
 from console.presentation.line import Line, line, span
 from console.presentation.subject import Subject
 from console.screens.frame import Frame
@@ -171,9 +172,9 @@ class RecordPage(Frame):
             keys = [(console.keys_of(a), a.words) for a in self.able() if a.id in CHOICES]
             history = next((console.keys_of(a) for a in self.able() if a.id == "history"), "")
             wide = max(around.size.width - 2, 20)
-            around.show(
-                PageRows(words.around(self.view, self.events, now, wide, look, console.signs, keys, history))
-            )
+            signs = console.signs
+            lines = surroundings.around(self.view, self.events, now, wide, look, signs, keys, history)
+            around.show(PageRows(lines))
         self.show_footer()
 
     @on(Rows.Moved)

@@ -41,7 +41,7 @@ _NEXT: dict[SheetTrouble, str] = {
     ),
     "no_speaker": _("Nobody can open it: the ERP's session needs a speaker with a valid e-mail."),
     "no_session": _("Made by hand, or its session is gone: its absences are reported by hand."),
-    "no_sheet": _("It is made at the next run, unless something of it was rejected; o tries now."),
+    "no_sheet": _("Made at the next run, unless it was rejected: its page says why; o tries now."),
     "other_time": _("The next run moves it, where it may still be written."),
     "other_room": _("The next run corrects it, where it may still be written."),
 }

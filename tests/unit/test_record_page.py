@@ -247,6 +247,7 @@ def first(typed: str, role: str = "admin") -> str:
         ("shéets", "sheets"),
         ("clipboard", "copy"),
         ("dashboard x", ""),
+        ("find dupont", "find dupont"),
         ("zzz", ""),
         ("d x", ""),
     ],

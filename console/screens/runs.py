@@ -67,7 +67,8 @@ class Runs(ListScreen):
     def _took(self, runs: tuple[RunView, ...]) -> None:
         self.runs = runs
         self._measure()
-        self.take(RunRows(self.console, self.runs, self._paces))
+        # Who is at the top looks at the newest, whichever that is.
+        self.take(RunRows(self.console, self.runs, self._paces), keep=self.rows.cursor > 0)
         wanted = self.console.selected.pop(self.NAME, "")
         for n, run in enumerate(runs):
             if run.id == wanted:

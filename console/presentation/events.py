@@ -69,9 +69,11 @@ def summary(
     count: int, charted: bool, filtered: bool, following: bool, newer: int, width: int, signs: Signs
 ) -> Line:
     """How many events are listed, and whether the newest are followed. `newer`: came since they are not."""
-    if charted:
-        said = ngettext("{n:,} event", "{n:,} events", count).format(n=count)
-        left = line(span(said, "strong"), span(_(" match the filter") if filtered else "", "info"))
+    if charted and filtered:
+        said = ngettext("{n:,} event matches the filter", "{n:,} events match the filter", count)
+        left = line(span(said.format(n=count), "strong"))
+    elif charted:
+        left = line(span(ngettext("{n:,} event", "{n:,} events", count).format(n=count), "strong"))
     else:
         said = _("the newest {n:,}").format(n=count)
         left = line(span(said, "strong"), span(_(", counting the others …"), "dim"))

@@ -98,10 +98,12 @@ def summary(views: Sequence[RunView], filtered: bool, all_of_them: bool) -> Line
     """How many runs, by how they ended."""
     if not views:
         return line(span(_("No run matches the filter.") if filtered else _("No run yet."), "dim"))
-    total = ngettext("{n} run", "{n} runs", len(views)).format(n=len(views))
-    if not all_of_them:
-        total = _("the newest {n} runs").format(n=len(views))
-    head = line(span(total, "strong"), span(_(" match the filter") if filtered else "", "info"))
+    total = ngettext("{n} run", "{n} runs", len(views))
+    if filtered:
+        total = ngettext("{n} run matches the filter", "{n} runs match the filter", len(views))
+    elif not all_of_them:
+        total = _("the newest {n} runs")
+    head = line(span(total.format(n=len(views)), "strong"))
     ended: dict[str, int] = {}
     for view in views:
         ended[view.state] = ended.get(view.state, 0) + 1

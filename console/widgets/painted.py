@@ -18,18 +18,31 @@ from console.presentation.line import ROLES, Line, Role, Span, apart, fitted, wi
 ROLE_CLASSES = {f"role--{role}" for role in ROLES if role}
 
 
+DRAWN: frozenset[Role] = frozenset({"added", "removed", "here"})
+"""Roles in which a space is seen."""
+
+
 class Painted(Widget):
     """A widget whose lines are `Line`s. Subclasses say what stands on each row of it by `line_at`."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = ROLE_CLASSES
     ALLOW_SELECT = False
+    _plain: Style | None = None
+
+    def notify_style_update(self) -> None:
+        self._plain = None
+        super().notify_style_update()
 
     def line_at(self, y: int) -> Line:
         """The line on row `y` of the widget."""
         raise NotImplementedError
 
     def role_style(self, role: Role) -> Style:
-        return self.get_component_rich_style(f"role--{role}") if role else self.rich_style
+        if role:
+            return self.get_component_rich_style(f"role--{role}")
+        if self._plain is None:  # made from the styles of all its ancestors, which takes longer than a line
+            self._plain = self.rich_style
+        return self._plain
 
     def strip(self, spans: Line, here: bool = False) -> Strip:
         """A line as the terminal gets it, filled to the widget's width. `here`: the cursor stands on it."""
@@ -39,7 +52,12 @@ class Painted(Widget):
         under = self.role_style("here") if here else None
         texts: list[str] = []
         style: Style | None = None
-        for text, role in (*short, ("", "")):
+        before: Role = ""
+        for text, role in (*short, Span("")):
+            # A space looks the same in most roles: to say so costs more bytes than the space.
+            if text.isspace() and not role and before not in DRAWN:
+                role = before
+            before = role
             now = self.role_style(role)
             if under is not None:
                 now = now + under
@@ -49,7 +67,7 @@ class Painted(Widget):
             texts.append(text)
             style = now
         space = width - width_of(short)
-        last = self.rich_style if under is None else self.rich_style + under
+        last = self.role_style("") if under is None else self.role_style("") + under
         if "".join(texts):
             segments.append(Segment("".join(texts), style))
         if space > 0:

@@ -58,7 +58,7 @@ def test_a_failed_run_says_why_and_enter_shows_its_log() -> None:
         shown = " ".join(desk.screen.split())
         assert " ".join(run.faults[0].split())[:60] in shown
         await desk.filters("level:error")
-        await desk.sees("1 run match", "1 failed")
+        await desk.sees("1 run matches", "1 failed")
         await desk.presses("enter")
         await desk.sees("[8Events]", f"run:{run.id}", "match the filter")
         found = await desk.log(f"run:{run.id}")
@@ -101,7 +101,7 @@ def test_runs_are_filtered_by_who_began_them_and_by_how_they_ended() -> None:
         await desk.sees("nothing written")
         before = len(_runs(desk).runs)
         await desk.filters("kind:plan actor:ada")
-        await desk.sees("1 run match the filter: 1 done")
+        await desk.sees("1 run matches the filter: 1 done")
         await desk.sees("nothing: it was a plan")
         await desk.presses("slash", "end")
         await desk.types(" actr:x")

@@ -91,7 +91,8 @@ def _written_cell(view: RunView) -> Cell:
 
 
 def _progress_cell(view: RunView, now: datetime, pace: Pace | None) -> Cell:
-    return Cell.of(" ".join(progress_parts(view.progress, pace, now)[:2]), "info")
+    what, *rest = progress_parts(view.progress, pace, now)
+    return Cell.of(" ".join((*rest[:1], what)), "info")
 
 
 def summary(views: Sequence[RunView], filtered: bool, all_of_them: bool) -> Line:

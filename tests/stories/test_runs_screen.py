@@ -31,7 +31,7 @@ def test_a_run_under_way_shows_its_progress_and_is_cancelled() -> None:
 
         desk.town.line.tap = tap
         run = await desk.town.engine.start_run(RunRequest(connection="lyon"), "bea")
-        await desk.sees("1 running", "▶ running", "writing 0/8 (0 %)")
+        await desk.sees("1 running", "▶ running", "0/8 (0 %) writing")
         assert "▶ running" in desk.row and "bea" in desk.row
         await desk.presses("x")
         await desk.sees(f"Stop run {run.id} of lyon?", "writing")

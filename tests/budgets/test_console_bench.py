@@ -76,7 +76,13 @@ def test_first_live_data_when_the_engine_must_start(stopped_engine: EngineProces
             terminal.presses("q")
             terminal.ends()
     more = f"most {max(took):.0f}"
-    figure("first live data, the engine started too, p50", statistics.median(took), "ms", FIRST_WITH_ENGINE_MS, more)
+    figure(
+        "first live data, the engine started too, p50",
+        statistics.median(took),
+        "ms",
+        FIRST_WITH_ENGINE_MS,
+        more,
+    )
 
 
 # Keys
@@ -122,7 +128,13 @@ def press(terminal: Terminal, key: str, into: Keys) -> None:
 def said(screen: str, found: Keys) -> None:
     figure(f"{screen}: key to paint, p95", share(found.loaded, 0.95), "ms", LOADED_MS, _spread(found.loaded))
     if found.fetched:
-        figure(f"{screen}: with a page fetched, p95", share(found.fetched, 0.95), "ms", FETCHED_MS, _spread(found.fetched))
+        figure(
+            f"{screen}: with a page fetched, p95",
+            share(found.fetched, 0.95),
+            "ms",
+            FETCHED_MS,
+            _spread(found.fetched),
+        )
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -137,4 +149,10 @@ def test_cursor_on_the_dashboard(full_engine: EngineProcess) -> None:
         for _key in range(KEYS):
             press(terminal, "down", found)
     said("Dashboard", found)
-    figure("Dashboard: bytes of one cursor key, most", max(found.bytes), "B", KEY_BYTES, f"p50 {statistics.median(found.bytes):.0f}")
+    figure(
+        "Dashboard: bytes of one cursor key, most",
+        max(found.bytes),
+        "B",
+        KEY_BYTES,
+        f"p50 {statistics.median(found.bytes):.0f}",
+    )

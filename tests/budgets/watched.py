@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-_HEARTBEAT = '''
+_HEARTBEAT = """
 import asyncio.base_events, atexit, os, time
 
 beats = []
@@ -33,7 +33,7 @@ def told():
 
 loop_class.run_forever = watched
 atexit.register(told)
-'''
+"""
 
 
 class Stall(NamedTuple):

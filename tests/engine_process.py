@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -37,7 +38,7 @@ duration = "1 hour"
 
 
 class EngineProcess:
-    """`folder` holds its configuration, state and log. `connections`: the URLs (Edusign's, the ERP's) of each."""
+    """`folder` holds its configuration, state and log. `connections`: each one's URLs, of Edusign and the ERP."""
 
     def __init__(
         self,
@@ -125,3 +126,20 @@ class EngineProcess:
         return Terminal(
             [*before, ROLLCALL, *words], size=size, environment=self.environment | dict(environment or {})
         )
+
+
+@contextlib.contextmanager
+def simulator(system: str, *switches: str, seed: int = 7, learners: int = 200) -> Iterator[tuple[str, str]]:
+    """One simulated system as a process meanwhile: its URL and its key."""
+    options = ["--json", "--seed", str(seed), "--learners", str(learners), *switches]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "connectors", "simulate", system, *options], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        place = json.loads(process.stdout.readline())
+        yield place["url"], place["key"]
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+        process.stdout.close()

@@ -6,16 +6,19 @@ from __future__ import annotations
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
 import pytest
 
+from console.engine_client import EngineClient
+from engine.service.models import RunRequest
 from tests.budgets.watched import Watched
-from tests.engine_process import NOBODY, EngineProcess
-from tests.terminal import Screen, Terminal
+from tests.engine_process import NOBODY, EngineProcess, simulator
+from tests.terminal import Screen, Terminal, watch
 
 pytestmark = pytest.mark.bench
 
@@ -25,11 +28,17 @@ KEYS = 60
 REST_SECONDS = 0.15
 """So long after a key nothing more comes of it: what rests on a row shows its detail after 60 ms."""
 IDLE_SECONDS = 60.0
+RUN_SECONDS = 40.0
+LATENCY = 0.13
+"""Seconds before each answer of a simulated school: what an answer over the internet takes."""
+SCREENS = {"1": "Dashboard", "3": "Conflicts"}
+"""Those whose bytes are counted, by their keys."""
 
 FIRST_MS, FIRST_GOAL_MS, FIRST_WITH_ENGINE_MS = 350, 250, 1500
 LOADED_MS, FETCHED_MS = 25, 50
 KEY_BYTES = 5_000
 IDLE_BYTES = 10_000
+RUN_BYTES = 60_000
 STALL_MS = 50
 
 
@@ -156,3 +165,84 @@ def test_cursor_on_the_dashboard(full_engine: EngineProcess) -> None:
         KEY_BYTES,
         f"p50 {statistics.median(found.bytes):.0f}",
     )
+
+
+# What comes by itself
+
+
+def _on(engine: EngineProcess, key: str) -> Terminal:
+    """A console on the screen of a key, at rest."""
+    terminal = engine.console()
+    terminal.sees("lyon ypareo")
+    terminal.presses(key)
+    terminal.rests(1.0)
+    return terminal
+
+
+def test_an_idle_console_is_silent(full_engine: EngineProcess) -> None:
+    with ExitStack() as stack:
+        terminals = [stack.enter_context(_on(full_engine, key)) for key in SCREENS]
+        for name, count in zip(SCREENS.values(), watch(terminals, IDLE_SECONDS), strict=True):
+            figure(f"{name}: bytes of an idle minute", count * 60 / IDLE_SECONDS, "B", IDLE_BYTES)
+
+
+def test_two_connections_run_at_once() -> None:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        engine = EngineProcess(Path(folder), *_schools(stack))
+        engine.start()
+        stack.callback(engine.stop)
+        terminals = [stack.enter_context(_on(engine, key)) for key in SCREENS]
+        with EngineClient(engine.socket) as client:
+            for name in ("lyon", "nantes"):
+                client.start_run(RunRequest(connection=name))
+            terminals[0].sees("lyon ypareo writing", "nantes ypareo writing")
+            counts = watch(terminals, RUN_SECONDS)
+            status = client.status()
+        assert all(one.running is not None for one in status.connections), (
+            "the runs are too short to be watched"
+        )
+        for name, count in zip(SCREENS.values(), counts, strict=True):
+            figure(f"{name}: bytes of a minute of two runs", count * 60 / RUN_SECONDS, "B", RUN_BYTES)
+
+
+def _schools(stack: ExitStack) -> tuple[dict[str, tuple[str, str]], tuple[str, str]]:
+    """Two schools that were never synced, so that a run has much to write; and their keys."""
+    places: dict[str, tuple[str, str]] = {}
+    keys = ("", "")
+    for number, name in enumerate(("lyon", "nantes")):
+        (edusign, key), (erp, token) = (
+            stack.enter_context(simulator(system, f"latency={LATENCY}", seed=7 + number, learners=300))
+            for system in ("edusign", "ypareo")
+        )
+        places[name], keys = (edusign, erp), (key, token)
+    return places, keys
+
+
+# The event loop
+
+
+def test_the_event_loop_is_never_kept_for_long(full_engine: EngineProcess, tmp_path: Path) -> None:
+    """Through every screen, with keys held, while the log grows by a thousand events a second."""
+    watched = Watched(tmp_path)
+    with full_engine.console(environment=watched.environment) as terminal:
+        terminal.sees("lyon ypareo")
+        begun = perf_counter()
+        terminal.rests(1.0)
+        for key in SCREENS:
+            terminal.presses(key)
+            terminal.rests(0.5)
+            for move in ("down", "pagedown", "end", "home"):
+                terminal.presses(*[move] * 10)
+                terminal.rests(0.2)
+        terminal.presses("1")
+        terminal.rests(0.5)
+        ending = perf_counter()
+        terminal.presses("q")
+        assert terminal.ends() == 0
+    stalls = [one for one in watched.stalls() if begun < one.at < ending]
+    worst = max((one.seconds for one in stalls), default=0.0)
+    more = ", ".join(
+        f"{1000 * one.seconds:.0f} at {one.at - begun:.1f} s" for one in stalls if one.seconds > 0.03
+    )
+    figure("event loop: longest stall", 1000 * worst, "ms", STALL_MS, more)

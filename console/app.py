@@ -177,6 +177,10 @@ class Console(App[int]):
 
     # Time, place and person
 
+    def passed(self) -> float:
+        """Seconds by the console's own clock, for how much time has passed."""
+        return self._clock()
+
     def now(self) -> datetime | None:
         """The engine's time: what it last said, and the time since."""
         if self.dashboard is None:

@@ -139,7 +139,11 @@ class ListScreen(Frame):
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
         if self._loaded:
-            self.load()
+            self.again()
+
+    def again(self) -> None:
+        """The person is back at a screen that is loaded: bring it up to date."""
+        self.load()
 
     # Filtering
 
@@ -150,8 +154,8 @@ class ListScreen(Frame):
         self.filter = text
         self.load()
 
-    @on(FilterLine.Changed)
-    def _filtered(self, event: FilterLine.Changed) -> None:
+    @on(FilterLine.Filtered)
+    def _filtered(self, event: FilterLine.Filtered) -> None:
         self.filter = event.text
         self.load()
 
@@ -191,13 +195,14 @@ class ListScreen(Frame):
             self.show_detail()
             self.show_footer()
 
-    def show_detail(self) -> None:
+    def show_detail(self, *, keep: bool = False) -> None:
+        """`keep`: stay where the person has scrolled to in it."""
         if not self.is_mounted:
             return
         pane = self.query_one("#detail", Lines)
         rows = self.rows
         lines = self.detail(rows.cursor, max(pane.size.width - 2, 20)) if rows.model.count else ()
-        pane.show(lines, keep=False)
+        pane.show(lines, keep=keep)
 
     # Keys of every list
 

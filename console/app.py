@@ -106,6 +106,8 @@ class Console(App[int]):
         """Per screen, the filter it is to open with."""
         self.selected: dict[str, str] = {}
         """Per screen, the key of the row it is to open at."""
+        self.recalled: list[str] = []
+        """Lines entered in the palette, the latest last."""
         self._clock = clock
         self._said_at = 0.0
         self._keymap_given = dict(keymap or {})

@@ -39,6 +39,11 @@ def decide(
     if choice == "value":
         _ask_value(console, item, then)
         return
+    if item.type == "hold":
+        from console.screens import batches
+
+        batches.decide_holds(console, [item], choice, then)
+        return
     title, lines = confirm.decision(item, choice)
 
     def answered(answer: str | None) -> None:

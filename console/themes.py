@@ -58,13 +58,19 @@ def role_styles(theme: str, base: Style) -> Mapping[str, Style]:
 
     Kept here and not in the widgets' style sheets: those would be matched for every role of every widget.
     """
-    chosen = _BY_NAME[theme]
+    colours = _colours(theme)
     styles = {"": base}
     for role, (name, marked) in _LOOKS.items():
-        colour = getattr(chosen, name) if name else None
+        colour = colours[name] if name else None
         if role == "dim" and base.bgcolor is not None:
             under = Color.from_rich_color(base.bgcolor)
-            colour = under.blend(Color.parse(colour), _DIM).hex
-        behind = chosen.panel if role == "here" else None
+            colour = under.blend(Color.parse(colours[name]), _DIM).hex
+        behind = colours["panel"] if role == "here" else None
         styles[role] = base + Style(color=colour, bgcolor=behind) + marked
     return styles
+
+
+@lru_cache
+def _colours(theme: str) -> Mapping[str, str]:
+    """The colours of a theme by the names that style sheets know them by, and as they have them."""
+    return _BY_NAME[theme].to_color_system().generate()

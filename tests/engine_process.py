@@ -38,7 +38,7 @@ duration = "1 hour"
 
 
 class EngineProcess:
-    """`folder` holds its configuration, state and log. `connections`: each one's URLs, of Edusign and the ERP."""
+    """`folder` holds its configuration, state and log. `connections`: the URLs of each, Edusign's first."""
 
     def __init__(
         self,

@@ -25,13 +25,14 @@ pytestmark = pytest.mark.bench
 STARTS = 15
 STARTS_WITH_ENGINE = 5
 KEYS = 60
+JUMPS = 12
 REST_SECONDS = 0.15
 """So long after a key nothing more comes of it: what rests on a row shows its detail after 60 ms."""
 IDLE_SECONDS = 60.0
 RUN_SECONDS = 40.0
 LATENCY = 0.13
 """Seconds before each answer of a simulated school: what an answer over the internet takes."""
-SCREENS = {"1": "Dashboard", "3": "Conflicts"}
+SCREENS = {"1": "Dashboard", "2": "Changes", "7": "Runs", "8": "Events"}
 """Those whose bytes are counted, by their keys."""
 
 FIRST_MS, FIRST_GOAL_MS, FIRST_WITH_ENGINE_MS = 350, 250, 1500
@@ -134,37 +135,62 @@ def press(terminal: Terminal, key: str, into: Keys) -> None:
     into.bytes.append(terminal.received - received)
 
 
-def said(screen: str, found: Keys) -> None:
+@pytest.mark.parametrize(
+    ("key", "sees", "moves"),
+    [
+        ("1", "What waits for you, soonest first: 120", ("down",) * KEYS),
+        ("2", "10,000", ("down",) * KEYS + ("end", "home") + ("pagedown",) * KEYS),
+        ("8", "1,000,0", ("up",) * KEYS + ("home", "end") + ("pageup",) * KEYS),
+    ],
+    ids=["Dashboard", "Changes", "Events"],
+)
+def test_keys(
+    full_engine: EngineProcess, key: str, sees: str, moves: Sequence[str], request: pytest.FixtureRequest
+) -> None:
+    screen = request.node.callspec.id
+    found = Keys()
+    with full_engine.console() as terminal:
+        terminal.sees("lyon ypareo")
+        terminal.presses(key)
+        terminal.sees(sees)
+        terminal.rests(1.0)
+        for move in moves:
+            press(terminal, move, found)
     figure(f"{screen}: key to paint, p95", share(found.loaded, 0.95), "ms", LOADED_MS, _spread(found.loaded))
-    if found.fetched:
-        figure(
-            f"{screen}: with a page fetched, p95",
-            share(found.fetched, 0.95),
-            "ms",
-            FETCHED_MS,
-            _spread(found.fetched),
-        )
+    one = [count for move, count in zip(moves, found.bytes, strict=True) if move in ("up", "down")]
+    figure(
+        f"{screen}: bytes of one cursor key, most",
+        max(one),
+        "B",
+        KEY_BYTES,
+        f"p50 {statistics.median(one):.0f}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "sees", "move"),
+    [("2", "10,000", "end"), ("8", "1,000,0", "home")],
+    ids=["Changes", "Events"],
+)
+def test_keys_to_what_must_be_fetched(
+    full_engine: EngineProcess, key: str, sees: str, move: str, request: pytest.FixtureRequest
+) -> None:
+    screen = request.node.callspec.id
+    found = Keys()
+    for _jump in range(JUMPS):
+        with full_engine.console() as terminal:
+            terminal.sees("lyon ypareo")
+            terminal.presses(key)
+            terminal.sees(sees)
+            terminal.rests(0.5)
+            press(terminal, move, found)
+    assert not found.loaded
+    more = _spread(found.fetched)
+    figure(f"{screen}: with a page fetched, p95", share(found.fetched, 0.95), "ms", FETCHED_MS, more)
 
 
 def _spread(values: Sequence[float]) -> str:
     return f"p50 {statistics.median(values):.1f}, most {max(values):.1f}, n {len(values)}"
-
-
-def test_cursor_on_the_dashboard(full_engine: EngineProcess) -> None:
-    with full_engine.console() as terminal:
-        terminal.sees("What waits for you, soonest first: 120")
-        terminal.rests(1.0)
-        found = Keys()
-        for _key in range(KEYS):
-            press(terminal, "down", found)
-    said("Dashboard", found)
-    figure(
-        "Dashboard: bytes of one cursor key, most",
-        max(found.bytes),
-        "B",
-        KEY_BYTES,
-        f"p50 {statistics.median(found.bytes):.0f}",
-    )
 
 
 # What comes by itself

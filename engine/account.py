@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -116,17 +116,18 @@ def mails(made: Plan, now: datetime) -> int:
     Creates never mail credentials. Where the school mails signature links, a sheet that is made, or moved, to
     begin within the hour mails them to its learners at once (documented; whether it does is not told).
     """
-    return sum(_mailed(c) for c in made.writable if _begins_soon(c, now))
+    return sum(mailed(change_view(c), now) for c in made.writable if c.kind == "sheet")
 
 
-def _begins_soon(change: Change, now: datetime) -> bool:
+def mailed(change: ChangeView, now: datetime) -> int:
+    """How many mails one change may cause, written now."""
     start = change.after.get("start")
-    return change.kind == "sheet" and isinstance(start, datetime) and start - now <= MAILED_AT_ONCE
-
-
-def _mailed(change: Change) -> int:
+    if change.kind != "sheet" or not isinstance(start, str):
+        return 0
+    if datetime.fromisoformat(start) - now > MAILED_AT_ONCE:
+        return 0
     learners = change.after.get("learners")
-    return len(learners) if isinstance(learners, frozenset) else change.people
+    return len(learners) if isinstance(learners, list) else change.people
 
 
 def counted(changes: Iterable[ChangeView]) -> dict[str, Any]:
@@ -138,6 +139,16 @@ def counted(changes: Iterable[ChangeView]) -> dict[str, Any]:
         "held": sum(1 for c in given if c.hold) - len(skipped),
         "skipped": len(skipped),
     }
+
+
+def decided(plan: PlanView, ids: Collection[str], hold: str) -> PlanView:
+    """The plan with `hold` on these changes ("" where they may go on), until the next plan says so itself."""
+    changes = tuple(c.model_copy(update={"hold": hold}) if c.id in ids else c for c in plan.changes)
+    before, after = counted(plan.changes), counted(changes)
+    # Pairs that block a create are held too, and are no changes.
+    return plan.model_copy(
+        update={"changes": changes, **after, "held": plan.held - before["held"] + after["held"]}
+    )
 
 
 def plan_view(

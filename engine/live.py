@@ -229,10 +229,12 @@ class Engine:
         return found
 
     async def changes(self, query: str = "", offset: int = 0, limit: int = 200, me: str = "") -> ChangePage:
-        return await self._pending.page(self.connections, query, self._parsed(query, me), offset, limit)
+        parsed, now = self._parsed(query, me), self.clock.now()
+        return await self._pending.page(self.connections, query, parsed, offset, limit, now)
 
     async def change_refs(self, query: str = "", me: str = "") -> tuple[ChangeRef, ...]:
-        return await self._pending.refs(self.connections, query, self._parsed(query, me))
+        now = self.clock.now()
+        return await self._pending.refs(self.connections, query, self._parsed(query, me), now)
 
     async def skip(self, request: SkipRequest, actor: str) -> int:
         plan = await self.store.transact(lambda tx: tx.plan(request.plan))
@@ -325,6 +327,7 @@ class Engine:
         connection = self._connection(item.connection)
         expires = approval_ends(connection.config, self.clock.now())
         settled = await self.store.transact(lambda tx: decide(tx, connection.config, request, actor, expires))
+        self._pending.forget()
         self._conduct.follow_up(connection)
         return settled
 
@@ -489,7 +492,7 @@ def _recorded(tx: Transaction, connection: Connection, now: datetime) -> Recorde
     rows = tx.occurrences(name, (now - timedelta(days=1)).date())
     return Recorded(
         last_run=runs[0] if runs else None,
-        plan=tx.last_plan(name),
+        pending=tx.planned(name),
         open=tx.open_counts(name),
         linked=tx.link_counts(name),
         compare_only=bool(contact_waiting(tx, connection.config)),

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from engine.account import counted
+from engine.account import counted, decided, mailed
 from engine.config_models import ConnectionConfig
-from engine.decisions import decide
+from engine.decisions import LEFT_OUT, decide, named, told
 from engine.events.event import Event
 from engine.events.grammar import Query
 from engine.service.models import (
@@ -27,10 +27,6 @@ from engine.state.store import Store
 from engine.state.transaction import Transaction
 from engine.words import _
 
-SKIPPED = "skipped: refused"
-"""What a change that a person left out says in a plan."""
-TOLD = 50
-"""Changes, at most, whose values a line of the log holds."""
 KEPT = 8
 """Filters whose rows are kept for the next page."""
 
@@ -54,19 +50,21 @@ class Pending:
         self._store = store
         self._plans = _Plans(None, (), ())
 
-    async def page(self, names: Iterable[str], text: str, query: Query, offset: int, limit: int) -> ChangePage:
-        """Rows `offset` on of those that `query` (written as `text`) asks for."""
+    async def page(
+        self, names: Iterable[str], text: str, query: Query, offset: int, limit: int, now: datetime
+    ) -> ChangePage:
+        """Rows `offset` on of those that `query` (written as `text`) asks for. `now`: from when mails count."""
         plans, found = await self._found(names, text, query)
         return ChangePage(
             plans=plans.heads,
             total=len(plans.rows),
             found=len(found),
             offset=offset,
-            rows=found[offset : offset + limit],
+            rows=tuple(_with_mails(row, now) for row in found[offset : offset + limit]),
         )
 
-    async def refs(self, names: Iterable[str], text: str, query: Query) -> tuple[ChangeRef, ...]:
-        """Every row that `query` asks for, as much of it as deciding needs."""
+    async def refs(self, names: Iterable[str], text: str, query: Query, now: datetime) -> tuple[ChangeRef, ...]:
+        """Every row that `query` asks for, as much of it as deciding needs. `now`: from when mails count."""
         _plans, found = await self._found(names, text, query)
         return tuple(
             ChangeRef(
@@ -79,6 +77,7 @@ class Pending:
                 hold=row.change.hold,
                 item=row.item,
                 revision=row.revision,
+                mails=mailed(row.change, now),
             )
             for row in found
         )
@@ -106,6 +105,11 @@ class Pending:
         if read is not None:
             self._plans = read
         return self._plans
+
+
+def _with_mails(row: ChangeRow, now: datetime) -> ChangeRow:
+    mails = mailed(row.change, now)
+    return row.model_copy(update={"mails": mails}) if mails else row
 
 
 def _read(tx: Transaction, names: tuple[str, ...], known: object) -> _Plans | None:
@@ -138,8 +142,10 @@ def _read(tx: Transaction, names: tuple[str, ...], known: object) -> _Plans | No
 
 
 def head(plan: PlanView) -> PlanHead:
-    """A plan without its changes."""
-    return PlanHead(**plan.model_dump(exclude={"changes"}), total=len(plan.changes))
+    """A plan without its changes. Held are changes alone: the pairs that block a create are none."""
+    return PlanHead(
+        **{**plan.model_dump(exclude={"changes"}), **counted(plan.changes)}, total=len(plan.changes)
+    )
 
 
 def skip(tx: Transaction, config: ConnectionConfig, request: SkipRequest, actor: str) -> int:
@@ -151,7 +157,7 @@ def skip(tx: Transaction, config: ConnectionConfig, request: SkipRequest, actor:
     if plan is None or plan.id != request.plan:
         raise Refusal("stale", _("there is a newer plan of {name}: look again").format(name=config.name))
     wanted = set(request.changes)
-    changes = [c for c in plan.changes if c.id in wanted and (c.hold == SKIPPED) != request.skip]
+    changes = [c for c in plan.changes if c.id in wanted and (c.hold == LEFT_OUT) != request.skip]
     if not changes:
         raise Refusal("usage", _("none of these changes is in the plan, or all of them are so already"))
     held = _held(tx, config.name)
@@ -166,7 +172,7 @@ def skip(tx: Transaction, config: ConnectionConfig, request: SkipRequest, actor:
             choice = "refuse" if request.skip else "reconsider"
             tx.decide(config.name, f"change:{change.id}", choice, actor, why=request.why)
     tx.tell(_skipped_event(config.name, changes, request, actor))
-    tx.put_plan(_marked(plan, {c.id for c in changes}, request.skip))
+    tx.put_plan(decided(plan, {c.id for c in changes}, LEFT_OUT if request.skip else ""))
     return len(changes)
 
 
@@ -174,24 +180,12 @@ def _held(tx: Transaction, connection: str) -> dict[str, frozenset[str]]:
     return {item.id: frozenset(c.id for c in item.changes) for item in tx.open_items(connection, "hold")}
 
 
-def _marked(plan: PlanView, ids: set[str], skipped: bool) -> PlanView:
-    """The plan with these changes left out, or taken up again, until the next plan says so itself."""
-    hold = SKIPPED if skipped else ""
-    changes = tuple(c.model_copy(update={"hold": hold}) if c.id in ids else c for c in plan.changes)
-    return plan.model_copy(update={"changes": changes, **counted(changes)})
-
-
 def _skipped_event(connection: str, changes: list[ChangeView], request: SkipRequest, actor: str) -> Event:
-    said = (
-        _("{actor} left {count} changes out: {labels}")
-        if request.skip
-        else _("{actor} took {count} changes up again: {labels}")
-    )
-    labels = ", ".join(c.label or c.erp_id for c in changes[:5]) + (" …" if len(changes) > 5 else "")
+    said = _("{actor} left out {changes}") if request.skip else _("{actor} took up again {changes}")
     return Event(
         level="notice",
         kind="decision",
-        message=said.format(actor=actor, count=len(changes), labels=labels),
+        message=said.format(actor=actor, changes=named(changes)),
         connection=connection,
         record_kind=changes[0].kind if len(changes) == 1 else "",
         erp_id=changes[0].erp_id if len(changes) == 1 else "",
@@ -201,16 +195,6 @@ def _skipped_event(connection: str, changes: list[ChangeView], request: SkipRequ
             "choice": "skip" if request.skip else "reconsider",
             "count": len(changes),
             "why": request.why,
-            "changes": [
-                {
-                    "id": c.id,
-                    "verb": c.verb,
-                    "kind": c.kind,
-                    "erp_id": c.erp_id,
-                    "before": c.before,
-                    "after": c.after,
-                }
-                for c in changes[:TOLD]
-            ],
+            "changes": told(changes),
         },
     )

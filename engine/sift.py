@@ -7,6 +7,7 @@ Words are looked for in everything a row shows, whatever accents and case. The f
 - `level:` error for failed runs, warn for what waits for a person, notice for tasks and notices, else info
 - `learner:`, `speaker:`, `group:`, `sheet:` the record, by its key on either side
 - `run:` a run; `actor:` who started it, or who settled the item
+- `hold:` an open hold by its id: itself, and the changes it stops
 - `since:`, `until:` when an item or change bites, when a run began, when a sheet begins; rows without such a
   time are never left out by them
 """
@@ -35,6 +36,7 @@ class Facets:
     connection: str = ""
     run: str = ""
     actor: str = ""
+    hold: str = ""
     record: str = ""
     ids: frozenset[str] = frozenset()
     at: datetime | None = None
@@ -56,6 +58,7 @@ def asks_for(query: Query, row: Facets) -> bool:
         (query.connections, query.not_connections, {row.connection}),
         (query.runs, query.not_runs, {row.run}),
         (query.actors, query.not_actors, {row.actor}),
+        (query.holds, query.not_holds, {row.hold}),
     ):
         if (wanted and not values.intersection(wanted)) or values.intersection(unwanted):
             return False
@@ -110,6 +113,7 @@ def item_facets(item: ItemView) -> Facets:
         level="warn" if waits else "notice",
         connection=item.connection,
         actor=item.closed_by,
+        hold=item.id if item.type == "hold" else "",
         record=item.kind,
         ids=frozenset({item.erp_id, item.edusign_id} - {""}),
         at=item.closed_at or item.bites_at,
@@ -136,6 +140,7 @@ def change_facets(row: ChangeRow) -> Facets:
         kinds=frozenset({change.verb, change.kind, change.hold, state} - {""}),
         level="warn" if state == "held" else "info",
         connection=row.connection,
+        hold=row.item,
         record=change.kind,
         ids=frozenset({change.erp_id, change.edusign_id} - {""}),
         at=change.bites_at,

@@ -13,7 +13,6 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -202,7 +201,7 @@ class Terminal:
             stderr=theirs,
             env=_environment() | dict(environment or {}),
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 one call, no lock
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(theirs)
 
@@ -273,12 +272,8 @@ class Terminal:
         while self.reads(seconds):
             pass
 
-    def watches(self, seconds: float) -> int:
-        """Take all that comes for some seconds; how many bytes."""
-        limit, before = perf_counter() + seconds, self.received
-        while (left := limit - perf_counter()) > 0:
-            self.reads(left)
-        return self.received - before
+    def fileno(self) -> int:
+        return self._ours
 
     def ends(self) -> int:
         """Take what comes to the process's end; its exit code."""
@@ -295,6 +290,16 @@ class Terminal:
     def _size(descriptor: int, size: tuple[int, int]) -> None:
         columns, rows = size
         fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def watch(terminals: Sequence[Terminal], seconds: float) -> list[int]:
+    """Take all that comes to several terminals for some seconds; how many bytes each."""
+    limit, before = perf_counter() + seconds, [one.received for one in terminals]
+    while (left := limit - perf_counter()) > 0:
+        ready, _w, _x = select.select(terminals, [], [], left)
+        for terminal in ready:
+            terminal.reads(0)
+    return [one.received - was for one, was in zip(terminals, before, strict=True)]
 
 
 def _environment() -> dict[str, str]:

@@ -112,7 +112,7 @@ def cannot_run(connection: ConnectionView, dashboard: Any, look: Look) -> str:
 
 
 def decision(item: ItemView, choice: str) -> Confirmation:
-    """What settling one item by `choice` means."""
+    """What settling one item by `choice` means; holds are batches of changes (see batches)."""
     name = item.label or item.erp_id or item.edusign_id or item.id
     if item.type == "conflict":
         return _conflict(item, choice, name)
@@ -130,31 +130,6 @@ def decision(item: ItemView, choice: str) -> Confirmation:
                 )
             ),
         )
-    if item.type == "hold":
-        labels = [f"{one.verb} {one.kind} {one.label}" for one in item.changes]
-        what = (
-            ngettext("{n} change", "{n} changes", len(labels)).format(n=len(labels)) if labels else item.label
-        )
-        if choice == "approve":
-            return _("Approve {what} held by {id}?").format(what=what, id=item.id), (
-                line(span(item.summary)),
-                *named(labels),
-                *irreversible(item.changes),
-                line(
-                    span(
-                        _(
-                            "They are written in the open window, else in the next; if one changes meanwhile, "
-                            "its approval is void."
-                        ),
-                        "dim",
-                    )
-                ),
-            )
-        return _("Leave {what} of {id} out?").format(what=what, id=item.id), (
-            line(span(item.summary)),
-            *named(labels),
-            line(span(_("For as long as they stay the same."), "dim")),
-        )
     return _("{choice} {name}?").format(choice=choice, name=name), (line(span(item.summary)),)
 
 
@@ -163,8 +138,6 @@ def decisions(items: Sequence[ItemView], choice: str, left_out: int) -> Confirma
     words = {
         "erp": _("Take the ERP's value of {n} conflicts?"),
         "edusign": _("Keep Edusign's value of {n} conflicts?"),
-        "approve": _("Approve {n} holds?"),
-        "refuse": _("Leave {n} holds out?"),
     }
     title = words.get(choice, _("{choice} for {n} items?")).format(n=len(items), choice=choice)
     lines = [*named([f"{one.label}: {one.summary}" for one in items])]

@@ -25,6 +25,8 @@ class Subject:
     @property
     def log_query(self) -> str:
         """The query that shows its history."""
+        if self.item is not None and self.item.type == "hold":
+            return f"hold:{quoted(self.item.id)}"
         if self.record:
             connection = f" connection:{quoted(self.connection)}" if self.connection else ""
             return f"{self.kind}:{quoted(self.id)}{connection}"

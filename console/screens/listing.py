@@ -197,6 +197,7 @@ class ListScreen(Frame):
 
     def _detail_if_resting(self) -> None:
         if self._at == self.rows.cursor:
+            self.show_summary()
             self.show_detail()
             self.show_footer()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -13,19 +12,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from console.presentation.columns import display_width
-from console.presentation.line import ROLES, Line, Role, Span, apart, fitted, width_of
-
-ROLE_CLASSES = {f"role--{role}" for role in ROLES if role}
-
-
-DRAWN: frozenset[Role] = frozenset({"added", "removed", "here"})
-"""Roles in which a space is seen."""
+from console.presentation.line import Line, Span, apart, fitted, width_of
+from console.themes import role_styles
 
 
 class Painted(Widget):
     """A widget whose lines are `Line`s. Subclasses say what stands on each row of it by `line_at`."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = ROLE_CLASSES
     ALLOW_SELECT = False
     _plain: Style | None = None
 
@@ -33,32 +26,28 @@ class Painted(Widget):
         self._plain = None
         super().notify_style_update()
 
+    @property
+    def plain(self) -> Style:
+        """How text of no role looks here, kept: made from the styles of all ancestors it costs a line."""
+        if self._plain is None:
+            self._plain = self.rich_style
+        return self._plain
+
     def line_at(self, y: int) -> Line:
         """The line on row `y` of the widget."""
         raise NotImplementedError
-
-    def role_style(self, role: Role) -> Style:
-        if role:
-            return self.get_component_rich_style(f"role--{role}")
-        if self._plain is None:  # made from the styles of all its ancestors, which takes longer than a line
-            self._plain = self.rich_style
-        return self._plain
 
     def strip(self, spans: Line, here: bool = False) -> Strip:
         """A line as the terminal gets it, filled to the widget's width. `here`: the cursor stands on it."""
         width = self.size.width
         short = fitted(spans, width)
         segments: list[Segment] = []
-        under = self.role_style("here") if here else None
+        styles = role_styles(self.app.theme, self.plain)
+        under = styles["here"] if here else None
         texts: list[str] = []
         style: Style | None = None
-        before: Role = ""
-        for text, role in (*short, Span("")):
-            # A space looks the same in most roles: to say so costs more bytes than the space.
-            if text.isspace() and not role and before not in DRAWN:
-                role = before
-            before = role
-            now = self.role_style(role)
+        for text, role in (*short, ("", "")):
+            now = styles[role]
             if under is not None:
                 now = now + under
             if texts and now != style:
@@ -67,7 +56,7 @@ class Painted(Widget):
             texts.append(text)
             style = now
         space = width - width_of(short)
-        last = self.role_style("") if under is None else self.role_style("") + under
+        last = styles[""] if under is None else styles[""] + under
         if "".join(texts):
             segments.append(Segment("".join(texts), style))
         if space > 0:

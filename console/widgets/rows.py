@@ -48,6 +48,7 @@ class Rows(Painted, can_focus=True):
 
     `follow`: the cursor stays on the last row as rows are added, until the person moves away from it. `room`:
     up to a third of the view is left free below the last row, so that a row that is added is painted alone.
+    `shy`: the cursor shows only while the list has the focus, where there are several on one screen.
     """
 
     cursor: var[int] = var(0)
@@ -67,7 +68,13 @@ class Rows(Painted, can_focus=True):
         index: int
 
     def __init__(
-        self, *, id: str | None = None, classes: str | None = None, signs: Signs = UNICODE, follow: bool = False
+        self,
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+        signs: Signs = UNICODE,
+        follow: bool = False,
+        shy: bool = False,
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.model: RowModel = NoRows()
@@ -76,6 +83,7 @@ class Rows(Painted, can_focus=True):
         self.top = 0
         self.follow = follow
         self.room = False
+        self.shy = shy
         self.empty: Line = ()
         self._painted: dict[int, tuple[Line, bool]] = {}
 
@@ -118,7 +126,7 @@ class Rows(Painted, can_focus=True):
     def _content(self, row: int) -> tuple[Line, bool]:
         if row >= self.model.count:
             return (self.empty if row == 0 else (), False)
-        here = row == self.cursor
+        here = row == self.cursor and (self.has_focus or not self.shy)
         key = self.model.key(row)
         marked = key is not None and key in self.marks
         sign = (self.signs.cursor if here else " ") + (self.signs.mark if marked else " ")
@@ -190,9 +198,18 @@ class Rows(Painted, can_focus=True):
         self.follow = False
         self.move_to(self.cursor - 3)
 
+    def on_focus(self) -> None:
+        if self.shy:
+            self.repaint()
+
+    def on_blur(self) -> None:
+        if self.shy:
+            self.repaint()
+
     def on_resize(self, event: events.Resize) -> None:
         self._painted.clear()
         self._put(self.cursor)
+        self.post_message(self.Moved(self, self.cursor))
 
     # Marks
 

@@ -1,7 +1,7 @@
 """The query grammar of the log: what a person types, as a `Query`, and back.
 
     dupont "exact words" -test level:warn+ kind:rejection connection:lyon learner:ab12 run:42 actor:me
-    since:2d until:2026-11-24T12:00
+    hold:h7 since:2d until:2026-11-24T12:00
 
 Words stand anywhere in an event, in any case, with or without accents; every one must be there. Filters of
 different names all apply; values of one name (`kind:run,write`, or the filter twice) are alternatives. A
@@ -30,7 +30,7 @@ from engine.words import _
 
 _RECORDS: tuple[Kind, ...] = ("learner", "speaker", "group", "sheet")
 FILTERS: tuple[str, ...] = (
-    *("level", "kind", "connection", "run", "actor"),
+    *("level", "kind", "connection", "run", "actor", "hold"),
     *_RECORDS,
     *("since", "until"),
 )
@@ -98,6 +98,8 @@ class Query(Frozen):
     not_runs: tuple[str, ...] = ()
     actors: tuple[str, ...] = ()
     not_actors: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+    not_holds: tuple[str, ...] = ()
     records: tuple[RecordRef, ...] = ()
     not_records: tuple[RecordRef, ...] = ()
     since: AwareDatetime | None = None
@@ -198,6 +200,7 @@ def unparse(query: Query) -> str:
         ("connection", query.connections, query.not_connections),
         ("run", query.runs, query.not_runs),
         ("actor", query.actors, query.not_actors),
+        ("hold", query.holds, query.not_holds),
     ):
         for sign, values in (("", wanted), ("-", unwanted)):
             if values:

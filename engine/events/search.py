@@ -130,6 +130,7 @@ def matches(query: Query, event: Logged) -> bool:
         (query.connections, query.not_connections, event.connection),
         (query.runs, query.not_runs, event.run_id),
         (query.actors, query.not_actors, event.actor),
+        (query.holds, query.not_holds, _hold_of(event)),
     ):
         if (wanted and value not in wanted) or value in unwanted:
             return False
@@ -141,6 +142,12 @@ def matches(query: Query, event: Logged) -> bool:
         return False
     text = searchable(event) if query.words or query.excluded else ""
     return all(word in text for word in query.words) and not any(word in text for word in query.excluded)
+
+
+def _hold_of(event: Event) -> str:
+    """The item an event tells of, "" for none."""
+    item = event.data.get("item")
+    return item if isinstance(item, str) else ""
 
 
 def _is_about(event: Event, ref: RecordRef) -> bool:
@@ -169,6 +176,7 @@ def condition(query: Query) -> tuple[str, list[Any]]:
         ("connection", query.connections, query.not_connections),
         ("run_id", query.runs, query.not_runs),
         ("actor", query.actors, query.not_actors),
+        ("coalesce(json_extract_string(data, '$.item'), '')", query.holds, query.not_holds),
     ):
         if wanted:
             add(f"{column} IN ({_marks(wanted)})", *map(storable, wanted))

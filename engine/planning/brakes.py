@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from engine.changes import REMOVALS, Change, Hold, Plan
 from engine.config_models import DEFAULT_LIMITS, Limit
@@ -225,11 +226,22 @@ def _holds(changes: Iterable[Change]) -> Iterable[Hold]:
             kind=kind,
             explanation=explanation(cause),
             changes=tuple(held),
-            data=_counted(held),
+            data=counted(held),
         )
 
 
-def _counted(changes: Iterable[Change]) -> dict[str, object]:
+class Counted(Protocol):
+    """A change, in whatever form."""
+
+    @property
+    def verb(self) -> str: ...
+
+    @property
+    def after(self) -> Mapping[str, Any]: ...
+
+
+def counted(changes: Iterable[Counted]) -> dict[str, object]:
+    """What a hold stops, per verb and per field."""
     verbs: dict[str, int] = defaultdict(int)
     fields: dict[str, int] = defaultdict(int)
     for change in changes:

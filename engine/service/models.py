@@ -92,7 +92,7 @@ class ChangeView(View):
 
 
 class PlanHead(View):
-    """A plan without its changes; see PlanView. `total`: how many changes it has."""
+    """A plan without its changes; see PlanView. `total`: how many changes it has, `held`: of these."""
 
     id: str
     connection: str
@@ -112,13 +112,14 @@ class PlanHead(View):
 
 class ChangeRow(View):
     """One change of a connection's newest plan. `item`: the open hold that stops it, with its `revision`;
-    "" when none does."""
+    "" when none does. `mails`: signature links it may have mailed at once, written now (R33)."""
 
     connection: str
     plan: str
     change: ChangeView
     item: str = ""
     revision: int = 0
+    mails: int = 0
 
 
 class ChangePage(View):
@@ -147,6 +148,7 @@ class ChangeRef(View):
     hold: str = ""
     item: str = ""
     revision: int = 0
+    mails: int = 0
 
 
 class PlanView(View):

@@ -104,6 +104,8 @@ def queries(draw: st.DrawFn) -> Query:
         not_runs=draw(LISTS),
         actors=draw(LISTS),
         not_actors=draw(LISTS),
+        holds=draw(LISTS),
+        not_holds=draw(LISTS),
         records=draw(st.lists(REFS, max_size=2, unique=True).map(tuple)),
         not_records=draw(st.lists(REFS, max_size=2, unique=True).map(tuple)),
         since=START + timedelta(seconds=since) if shape & 1 else None,

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from engine.events.grammar import parse
 from engine.service.access import Access, InProcess
 from engine.service.models import (
     ApplyRequest,
@@ -45,6 +46,7 @@ from engine.service.models import (
 from engine.service.operations import Refusal
 from engine.service.routes import application
 from engine.service.socket import SocketServer
+from engine.sift import change_facets, sifted
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
@@ -276,7 +278,7 @@ class FakeOperations:
         return run(state="running", ended=None, trigger="apply")
 
     async def changes(self, query: str = "", offset: int = 0, limit: int = 200, me: str = "") -> ChangePage:
-        """The changes of `plan_view` whose label holds the query."""
+        """The changes of `plan_view` that the query asks for."""
         self._ask("changes", (query, offset, limit), me)
         if query == "levle:warn":
             raise Refusal("usage", "column 1: levle (perhaps level)")
@@ -300,7 +302,7 @@ class FakeOperations:
 
     def _rows(self, query: str) -> list[ChangeRow]:
         holding = {c.id: one for one in self.open if one.type == "hold" for c in one.changes}
-        return [
+        rows = [
             ChangeRow(
                 connection=self.plan_view.connection,
                 plan=self.plan_view.id,
@@ -309,8 +311,8 @@ class FakeOperations:
                 revision=holding[one.id].revision if one.id in holding else 0,
             )
             for one in self.plan_view.changes
-            if query.lower() in one.label.lower()
         ]
+        return list(sifted(parse(query, now=NOW, zone="Europe/Paris"), rows, change_facets))
 
     async def skip(self, request: SkipRequest, actor: str) -> int:
         self._ask("skip", request, actor)

@@ -84,13 +84,16 @@ def test_levels(text: str, levels: tuple[str, ...]) -> None:
 
 
 def test_values_of_one_filter_are_alternatives_and_a_minus_excludes() -> None:
-    query = read('kind:run,write kind:notice -kind:fault connection:"Lyon Sud",paris -run:7 -actor:"me"')
+    query = read(
+        'kind:run,write kind:notice -kind:fault connection:"Lyon Sud",paris -run:7 -actor:"me" hold:h7'
+    )
     assert query == Query(
         kinds=("run", "write", "notice"),
         not_kinds=("fault",),
         connections=("Lyon Sud", "paris"),
         not_runs=("7",),
         not_actors=("me",),
+        holds=("h7",),
     )
 
 

@@ -50,13 +50,23 @@ def test_a_hold_is_found_by_the_people_it_holds() -> None:
     ("hold", "found"),
     [
         ("", {"kind:update", "kind:free", "kind:learner"}),
-        ("limit", {"kind:update", "kind:held", "kind:limit", "kind:learner", "level:warn+"}),
+        ("limit", {"kind:update", "kind:held", "kind:limit", "kind:learner", "level:warn+", "hold:h12"}),
         ("skipped: refused", {"kind:update", "kind:skipped", "kind:learner"}),
     ],
 )
 def test_a_change_is_found_by_its_state(hold: str, found: set[str]) -> None:
-    row = ChangeRow(connection="lyon", plan="p1", change=change(hold=hold), item="h12" if hold else "")
-    asked = found | {"kind:free", "kind:held", "kind:skipped", "kind:limit", "level:warn+"}
+    row = ChangeRow(
+        connection="lyon", plan="p1", change=change(hold=hold), item="h12" if hold == "limit" else ""
+    )
+    asked = found | {
+        "kind:free",
+        "kind:held",
+        "kind:skipped",
+        "kind:limit",
+        "level:warn+",
+        "hold:h12",
+        "hold:h1",
+    }
     assert {text for text in asked if _asks(text, change_facets(row))} == found
 
 

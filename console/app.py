@@ -24,7 +24,7 @@ from console.presentation.signs import UNICODE, Signs
 from console.presentation.subject import Subject
 from console.presentation.wording import Look
 from console.screens.frame import Frame
-from console.themes import NAMES, ROLE_CSS, THEMES
+from console.themes import NAMES, THEMES
 from engine.printable import printable
 from engine.words import _
 
@@ -67,7 +67,6 @@ class Console(App[int]):
     none. `clock` measures how much time has passed, in seconds, since the engine last said what time it is."""
 
     ENABLE_COMMAND_PALETTE = False
-    CSS = ROLE_CSS
     BINDINGS: ClassVar[list[Binding]] = []  # type: ignore[assignment]
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "dashboard": _screen("dashboard", "Dashboard"),

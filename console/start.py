@@ -49,6 +49,9 @@ def open_console(session: Session, *, start: bool = True) -> int:
         theme=settings.theme,
         keymap=settings.keys,
     )
+    from console.driver import SparingDriver
+
+    console.driver_class = SparingDriver
     return console.run(mouse=settings.mouse) or DONE
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
+from rich.style import Style
+from textual.color import Color
 from textual.theme import Theme
 
 THEMES: tuple[Theme, ...] = (
@@ -25,18 +30,47 @@ THEMES: tuple[Theme, ...] = (
 
 NAMES: tuple[str, ...] = tuple(theme.name for theme in THEMES)
 
-ROLE_CSS = """
-.role--dim { color: $foreground 60%; }
-.role--strong { text-style: bold; }
-.role--title { color: $primary; text-style: bold; }
-.role--good { color: $success; }
-.role--warn { color: $warning; }
-.role--bad { color: $error; text-style: bold; }
-.role--info { color: $accent; }
-.role--key { color: $accent; text-style: bold; }
-.role--added { color: $success; text-style: bold underline; }
-.role--removed { color: $error; text-style: bold strike; }
-.role--mark { color: $warning; text-style: bold; }
-.role--here { background: $panel; text-style: bold; }
-"""
-"""What each role of a line looks like; components of a widget take these by their class names."""
+_BY_NAME = {theme.name: theme for theme in THEMES}
+
+_LOOKS: dict[str, tuple[str, Style]] = {
+    "dim": ("foreground", Style()),
+    "strong": ("", Style(bold=True)),
+    "title": ("primary", Style(bold=True)),
+    "good": ("success", Style()),
+    "warn": ("warning", Style()),
+    "bad": ("error", Style(bold=True)),
+    "info": ("accent", Style()),
+    "key": ("accent", Style(bold=True)),
+    "added": ("success", Style(bold=True, underline=True)),
+    "removed": ("error", Style(bold=True, strike=True)),
+    "mark": ("warning", Style(bold=True)),
+    "here": ("", Style(bold=True)),
+}
+"""Per role, the theme's colour of its text ("" for that of all text) and what else marks it."""
+
+_DIM = 0.6
+"""How much of the text's colour is left in what is dim."""
+
+
+@lru_cache(maxsize=64)
+def role_styles(theme: str, base: Style) -> Mapping[str, Style]:
+    """What each role looks like on text of the style `base`, by its name.
+
+    Kept here and not in the widgets' style sheets: those would be matched for every role of every widget.
+    """
+    colours = _colours(theme)
+    styles = {"": base}
+    for role, (name, marked) in _LOOKS.items():
+        colour = colours[name] if name else None
+        if role == "dim" and base.bgcolor is not None:
+            under = Color.from_rich_color(base.bgcolor)
+            colour = under.blend(Color.parse(colours[name]), _DIM).hex
+        behind = colours["panel"] if role == "here" else None
+        styles[role] = base + Style(color=colour, bgcolor=behind) + marked
+    return styles
+
+
+@lru_cache
+def _colours(theme: str) -> Mapping[str, str]:
+    """The colours of a theme by the names that style sheets know them by, and as they have them."""
+    return _BY_NAME[theme].to_color_system().generate()

@@ -492,7 +492,7 @@ def _recorded(tx: Transaction, connection: Connection, now: datetime) -> Recorde
     rows = tx.occurrences(name, (now - timedelta(days=1)).date())
     return Recorded(
         last_run=runs[0] if runs else None,
-        plan=tx.last_plan(name),
+        pending=tx.planned(name),
         open=tx.open_counts(name),
         linked=tx.link_counts(name),
         compare_only=bool(contact_waiting(tx, connection.config)),

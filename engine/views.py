@@ -17,7 +17,6 @@ from engine.service.models import (
     FreezeView,
     ItemView,
     OccurrenceView,
-    PlanView,
     RunView,
 )
 from engine.windows import Occurrence, Window, current, next_occurrences
@@ -34,7 +33,7 @@ class Recorded:
     """What the store holds of one connection that its view shows; `occurrences` by their keys."""
 
     last_run: RunView | None
-    plan: PlanView | None
+    pending: Mapping[str, int]
     open: Mapping[str, int]
     linked: Mapping[str, int]
     compare_only: bool
@@ -63,7 +62,7 @@ def connection_view(
         last_run=recorded.last_run,
         running=running,
         next=tuple(occurrence_view(o, recorded.occurrences.get(o.key)) for o in (*shown, *coming)),
-        pending=recorded.plan.counts if recorded.plan else {},
+        pending=dict(recorded.pending),
         open=dict(recorded.open),
         linked=dict(recorded.linked),
         budget_left=connection.platform.budget_left,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -13,34 +12,42 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from console.presentation.columns import display_width
-from console.presentation.line import ROLES, Line, Role, Span, apart, fitted, width_of
-
-ROLE_CLASSES = {f"role--{role}" for role in ROLES if role}
+from console.presentation.line import Line, Span, apart, fitted, width_of
+from console.themes import role_styles
 
 
 class Painted(Widget):
     """A widget whose lines are `Line`s. Subclasses say what stands on each row of it by `line_at`."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = ROLE_CLASSES
     ALLOW_SELECT = False
+    _plain: Style | None = None
+
+    def notify_style_update(self) -> None:
+        self._plain = None
+        super().notify_style_update()
+
+    @property
+    def plain(self) -> Style:
+        """How text of no role looks here, kept: made from the styles of all ancestors it costs a line."""
+        if self._plain is None:
+            self._plain = self.rich_style
+        return self._plain
 
     def line_at(self, y: int) -> Line:
         """The line on row `y` of the widget."""
         raise NotImplementedError
-
-    def role_style(self, role: Role) -> Style:
-        return self.get_component_rich_style(f"role--{role}") if role else self.rich_style
 
     def strip(self, spans: Line, here: bool = False) -> Strip:
         """A line as the terminal gets it, filled to the widget's width. `here`: the cursor stands on it."""
         width = self.size.width
         short = fitted(spans, width)
         segments: list[Segment] = []
-        under = self.role_style("here") if here else None
+        styles = role_styles(self.app.theme, self.plain)
+        under = styles["here"] if here else None
         texts: list[str] = []
         style: Style | None = None
         for text, role in (*short, ("", "")):
-            now = self.role_style(role)
+            now = styles[role]
             if under is not None:
                 now = now + under
             if texts and now != style:
@@ -49,7 +56,7 @@ class Painted(Widget):
             texts.append(text)
             style = now
         space = width - width_of(short)
-        last = self.rich_style if under is None else self.rich_style + under
+        last = styles[""] if under is None else styles[""] + under
         if "".join(texts):
             segments.append(Segment("".join(texts), style))
         if space > 0:

@@ -527,6 +527,12 @@ class Transaction:
         ).first()
         return None if row is None else PlanView.model_validate(row.view)
 
+    def planned(self, connection: str) -> dict[str, int]:
+        """The counts of the connection's newest plan, none of its changes read; {} without one."""
+        counts = sa.select(t.plan.c.view["counts"]).where(t.plan.c.connection == connection)
+        row = self._db.execute(counts.order_by(*_newest(t.plan.c.id)).limit(1)).first()
+        return {} if row is None else dict(row[0])
+
     # What both sides said last
 
     def put_listing(self, connection: str, kept: KeptListing) -> None:

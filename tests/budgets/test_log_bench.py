@@ -2,84 +2,26 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
 import pytest
 
-from engine.events.event import Level, Logged
 from engine.events.grammar import Query, parse
 from engine.events.log import EventLog
+from tests.budgets.million import NOW
 
-EVENTS = 1_000_000
-BATCH = 10_000
 PASSES = 15
-START = datetime(2026, 9, 1, 6, 0, tzinfo=UTC)
-NOW = START + timedelta(seconds=8 * EVENTS)
-RARE_AT = 123_457  # far from the newest, so that nearly the whole log is read
-CONNECTIONS = ("lyon", "paris", "lille", "nantes", "bordeaux", "rennes", "metz", "nice")
-NAMES = ("Dupont", "Martin", "Nguyên", "Lefèvre", "Müller", "Garção", "O'Brien", "Le Gall", "Benali", "Zoë")
-SHAPES: tuple[tuple[Level, str, str], ...] = (
-    ("debug", "check", "{who}: unchanged since the last observation of {day}"),
-    ("info", "write", "updated {who}: e-mail is now {mail}"),
-    ("info", "run", "import of {day}: {n} learners observed, {m} changes planned"),
-    ("notice", "notice", "{who}: last name overwritten by the planning software's, as R02 says"),
-    ("notice", "occurrence", "window of {day} opened for the import"),
-    ("warn", "rejection", "{who} cannot be synchronised: the e-mail {mail} is shared with another person"),
-    ("warn", "task", "correct the phone of {who} in the planning software"),
-    ("error", "fault", "students page {n}: a page came where data was due; nothing is created from it"),
-)
-WEIGHTS = (50, 25, 8, 6, 5, 3, 2, 1)
-
-
-def _events() -> Iterator[Logged]:
-    chance = random.Random(7)
-    for seq in range(1, EVENTS + 1):
-        level, kind, shape = chance.choices(SHAPES, WEIGHTS)[0]
-        name, number = chance.choice(NAMES), chance.randrange(20_000)
-        at = START + timedelta(seconds=8 * seq)
-        message = shape.format(
-            who=f"{name} {number}", mail=f"p{number}@school.example", day=at.date(), n=number, m=number % 97
-        )
-        if seq == RARE_AT:
-            message += ", seen by Wolfeschlegelsteinhausen"
-        yield Logged(
-            epoch=1,
-            seq=seq,
-            ts=at,
-            level=level,
-            kind=kind,
-            message=message,
-            connection=chance.choice(CONNECTIONS),
-            run_id=str(seq // 500),
-            record_kind="learner",
-            erp_id=f"E{number}",
-            edusign_id=f"{number * 7919:x}",
-            actor="engine",
-            data={"before": name, "after": f"p{number}@school.example", "page": number % 100},
-        )
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLog]:
-    path: Path = tmp_path_factory.mktemp("log") / "events.duckdb"
+def log(million_events: Path) -> Iterator[EventLog]:
     began = perf_counter()
-    with EventLog.open(path) as built:
-        batch: list[Logged] = []
-        for event in _events():
-            batch.append(event)
-            if len(batch) == BATCH:
-                built.append(batch)
-                batch = []
-        took = perf_counter() - began
-        print(f"\n{EVENTS:,} events in {took:.0f} s ({EVENTS / took:,.0f}/s), made and appended")
-    began = perf_counter()
-    with EventLog.open(path) as opened:
-        print(f"reopened in {(perf_counter() - began) * 1000:.0f} ms, {path.stat().st_size / 1e6:.0f} MB")
+    with EventLog.open(million_events) as opened:
+        size = million_events.stat().st_size / 1e6
+        print(f"reopened in {(perf_counter() - began) * 1000:.0f} ms, {size:.0f} MB")
         yield opened
 
 

@@ -55,7 +55,7 @@ def event(seq: int, message: str = "a line", *, epoch: int = 1, **more: Any) -> 
     return EventView(
         epoch=epoch,
         seq=seq,
-        ts=NOW + timedelta(seconds=seq),
+        ts=more.pop("ts", NOW + timedelta(seconds=seq)),
         level=more.pop("level", "info"),
         kind=more.pop("kind", "run"),
         message=message,

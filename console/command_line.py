@@ -173,6 +173,14 @@ def parser() -> argparse.ArgumentParser:
         listed = command(name, what)
         connection(listed)
         listed.add_argument("--closed", action="store_true", help=_("those that are settled instead"))
+        if name == "duplicates":
+            listed.add_argument(
+                "--from", dest="source", metavar="FILE.csv", help=_("score the people of this file instead")
+            )
+            listed.add_argument("--out", metavar="FILE.csv", help=_("where the file's likely pairs go"))
+            listed.add_argument(
+                "--link", action="store_true", help=_("the file's two sides should hold the same people")
+            )
 
     connection(command("today", _("today's sheets, and what is wrong with them")))
     connection(command("sheets", _("every sheet of the horizon beside its session, as last read")))

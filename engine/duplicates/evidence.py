@@ -33,6 +33,7 @@ _WORDS: dict[tuple[str, int], str] = {
     ("email", 3): _("e-mails two letters apart"),
     ("email", 2): _("e-mails alike"),
     ("email", 1): _("other e-mails"),
+    ("email", 8): _("an address that several people use here"),
     ("email", 5): _("the e-mail of another first name"),
     ("phone", 3): _("the same phone"),
     ("phone", 2): _("phones a digit apart"),

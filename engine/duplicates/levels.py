@@ -4,12 +4,12 @@ Each field of a pair gets a level; what a level is worth stands in `weights.json
 level 0 and says nothing. The levels, best first:
 
 * first name: 5 equal, 4 more or fewer of the same names, or cut short, 3 a letter or a sound apart, 2 alike or
-  an initial, 1 different, 6 alike although both are common names here (Paul, Pauline)
+  an initial, 1 different, 6 alike although both are common names here (Léa, Léo)
 * last name: 5 equal, 4 a shared part, 3 a sound or a little apart, 2 alike, 1 different
 * birth date: 4 equal, 3 day and month changed over or a digit apart, 2 close, 1 different, 5 equal with another
   first name (a twin)
 * e-mail: 4 equal, 6 the same mailbox on another domain, 7 that too but made of the name alone, 3 two letters
-  apart, 2 alike, 1 different, 5 shared with another first name (a family)
+  apart, 2 alike, 1 different, 5 shared with another first name (a family), 8 an office's, that three or more use
 * phone: 3 equal, 2 a digit apart, 1 different, 4 shared with another first name
 * group: 2 the same, 1 another; ERP id: 2 the same
 * rarity: 1 nobody else is expected to bear this name by chance, up to 5 for two or more
@@ -94,6 +94,8 @@ from parted
 NAMES = """
 create or replace table first_name as select f, count(*) as many from normal where f <> '' group by f;
 create or replace table last_name as select l, count(*) as many from normal where l <> '' group by l;
+create or replace table mailbox as
+    select m, count(distinct l) as bearers from normal where m is not null group by m having count(*) > 2;
 """
 
 _KEYS: tuple[tuple[str, ...], ...] = (
@@ -140,40 +142,54 @@ LEVELS = """
 create or replace temp table levels as
 with named as (
     select normal.*, coalesce(first_name.many, 0) as fk, coalesce(turned.many, 0) as lk,
-        coalesce(first_name.many, 0) * coalesce(last_name.many, 0) / $people as expected
+        coalesce(first_name.many, 0) * coalesce(last_name.many, 0) / $people as expected,
+        coalesce(bearers, 1) as bearers
     from normal left join first_name using (f) left join last_name using (l)
     left join first_name turned on turned.f = normal.l
+    left join mailbox using (m)
     where n in (select na from candidate union select nb from candidate)
 ), both_ as (
     select jaro_winkler_similarity(a.f, b.l) as jfl, jaro_winkler_similarity(a.l, b.f) as jlf,
         jaro_winkler_similarity(a.f, b.f) as jff, jaro_winkler_similarity(a.l, b.l) as jll, a, b
     from candidate c join named a on a.n = c.na join named b on b.n = c.nb
 ), turned as (
-    select *, jfl + jlf - jff - jll > 0.15 and jfl > 0.8 and jlf > 0.8 as swapped from both_
+    select *, swapped and a.lk > a.fk as left_turned, swapped and a.lk <= a.fk as right_turned from (
+        select *, jfl + jlf - jff - jll > 0.15 and jfl > 0.8 and jlf > 0.8 as swapped from both_
+    )
 ), faced as (
-    select *, case when swapped then jfl else jff end as jf, case when swapped then jlf else jll end as jl,
-        case when swapped then b.l else b.f end as bf, case when swapped then b.f else b.l end as bl,
-        case when swapped then b.lt else b.ft end as bft, case when swapped then b.ft else b.lw end as blw,
-        case when swapped then b.ls else b.fs end as bfs, case when swapped then b.fs else b.ls end as bls,
-        case when swapped then b.lk else b.fk end as bfk
+    select *,
+        case when left_turned then jlf when right_turned then jfl else jff end as jf,
+        case when left_turned then jfl when right_turned then jlf else jll end as jl,
+        case when left_turned then a.l else a.f end as af, case when left_turned then a.f else a.l end as al,
+        case when left_turned then a.lt else a.ft end as aft,
+        case when left_turned then a.ft else a.lw end as alw,
+        case when left_turned then a.ls else a.fs end as afs,
+        case when left_turned then a.fs else a.ls end as als,
+        case when left_turned then a.lk else a.fk end as afk,
+        case when right_turned then b.l else b.f end as bf, case when right_turned then b.f else b.l end as bl,
+        case when right_turned then b.lt else b.ft end as bft,
+        case when right_turned then b.ft else b.lw end as blw,
+        case when right_turned then b.ls else b.fs end as bfs,
+        case when right_turned then b.fs else b.ls end as bls,
+        case when right_turned then b.lk else b.fk end as bfk
     from turned
 ), judged as (
     select *,
-        case when a.f = '' or bf = '' then 0
-            when a.f = bf then 5
-            when list_has_all(a.ft, bft) or list_has_all(bft, a.ft) then 4
-            when jf >= 0.8 and least(a.fk, bfk) >= $common and (a.fs <> bfs or not one_edit(a.f, bf)) then 6
-            when least(length(a.f), length(bf)) >= 3 and (starts_with(a.f, bf) or starts_with(bf, a.f)) then 4
-            when jf >= 0.9 or (a.fs = bfs and length(bfs) >= 2) or one_edit(a.f, bf) then 3
-            when jf >= 0.8 or list_has_any(a.ft, bft)
-                or (least(length(a.f), length(bf)) = 1 and a.f[1] = bf[1]) then 2
+        case when af = '' or bf = '' then 0
+            when af = bf then 5
+            when list_has_all(aft, bft) or list_has_all(bft, aft) then 4
+            when jf >= 0.8 and least(afk, bfk) >= $common then 6
+            when least(length(af), length(bf)) >= 3 and (starts_with(af, bf) or starts_with(bf, af)) then 4
+            when jf >= 0.9 or (afs = bfs and length(bfs) >= 2) or one_edit(af, bf) then 3
+            when jf >= 0.8 or list_has_any(aft, bft)
+                or (least(length(af), length(bf)) = 1 and af[1] = bf[1]) then 2
             else 1 end as first,
-        case when a.l = '' or bl = '' then 0
-            when a.l = bl then 5
-            when list_has_any(a.lw, blw)
-                or (least(length(a.l), length(bl)) >= 5 and (ends_with(a.l, bl) or ends_with(bl, a.l))) then 4
-            when jl >= 0.92 or (a.ls = bls and length(bls) >= 3) then 3
-            when jl >= 0.84 or (least(length(a.l), length(bl)) >= 6 and two_edits(a.l, bl)) then 2
+        case when al = '' or bl = '' then 0
+            when al = bl then 5
+            when list_has_any(alw, blw)
+                or (least(length(al), length(bl)) >= 5 and (ends_with(al, bl) or ends_with(bl, al))) then 4
+            when jl >= 0.92 or (als = bls and length(bls) >= 3) then 3
+            when jl >= 0.84 or (least(length(al), length(bl)) >= 6 and two_edits(al, bl)) then 2
             else 1 end as last,
         case when a.d is null or b.d is null then 0
             when a.d = b.d then 4
@@ -184,6 +200,7 @@ with named as (
             when a.dt[7:] = b.dt[7:] and hamming(a.dt, b.dt) = 2 then 2
             else 1 end as day_,
         case when a.m is null or b.m is null then 0
+            when a.m = b.m and a.bearers >= 3 then 8
             when a.m = b.m then 4
             when a.box = b.box and length(a.box) >= 6 then
                 case when regexp_replace(a.box, '[^a-z]+', '', 'g') in (a.f || a.l, a.l || a.f) then 7

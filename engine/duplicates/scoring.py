@@ -26,7 +26,7 @@ CERTAIN = 5.0
 
 _THREADS = 2
 _MEMORY = "400MB"
-_COMMON_SHARE, _COMMON_LEAST = 0.0004, 3.0
+_COMMON_SHARE, _COMMON_LEAST = 0.0008, 6.0
 _COLUMNS = ("id", "side", "kind", "last_name", "first_name", "born", "email", "phone", "group", "erp_id")
 
 _FILE_COLUMNS = {

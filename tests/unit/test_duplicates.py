@@ -72,6 +72,15 @@ def test_twins_are_told_and_never_linked() -> None:
     assert pair.twin and not pair.may_link
 
 
+def test_an_office_address_makes_nobody_one() -> None:
+    office = {"email": "accueil@cabinet.example", "group": "G07"}
+    names = ("Vasselange", "Pontier", "Marchand", "Beaulieu")
+    with Roster() as people:
+        people.add(CROWD)
+        people.add(Person(id=name, side="erp", last_name=name, first_name="Hugo", **office) for name in names)
+        assert not people.pairs(new_only=True)
+
+
 def test_a_kept_mailbox_on_a_new_domain_counts_for_a_pair() -> None:
     moved = {**NORA, "email": "nora.vass83@nouvelle-ecole.example"}
     other = {**NORA, "email": "nv1987@nouvelle-ecole.example"}

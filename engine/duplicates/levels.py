@@ -9,7 +9,7 @@ level 0 and says nothing. The levels, best first:
 * birth date: 4 equal, 3 day and month changed over or a digit apart, 2 close, 1 different, 5 equal with another
   first name (a twin)
 * e-mail: 4 equal, 6 the same mailbox on another domain, 7 that too but made of the name alone, 3 two letters
-  apart, 2 alike, 1 different, 5 shared with another first name (a family), 8 an office's, that three or more use
+  apart, 2 alike, 1 different, 5 shared with another first name (a family), 8 an office's that many use
 * phone: 3 equal, 2 a digit apart, 1 different, 4 shared with another first name
 * group: 2 the same, 1 another; ERP id: 2 the same
 * rarity: 1 nobody else is expected to bear this name by chance, up to 5 for two or more

@@ -197,6 +197,12 @@ def parser() -> argparse.ArgumentParser:
     find.add_argument("--connection", metavar="NAME", help=_("only in this connection"))
     find.add_argument("--limit", type=_count, metavar="N", default=50, help=_("how many (50)"))
 
+    why = command("why", _("why a person, group or sheet isn't in Edusign, and what will make it appear"))
+    why.add_argument("words", metavar="WHO", nargs="+", help=_("a name, an e-mail, an id, or KIND:ID"))
+    why.add_argument("--connection", metavar="NAME", help=_("only in this connection"))
+    why.add_argument("--limit", type=_count, metavar="N", default=5, help=_("how many records (5)"))
+    why.add_argument("--now", action="store_true", help=_("read the first one on both sides now"))
+
     decide = command("decide", _("settle a hold, a conflict or a duplicate"))
     decide.add_argument("id", metavar="ID", help=_("the item's id, from its list"))
     decide.add_argument("choice", metavar="CHOICE", help=_("one of the item's choices"))

@@ -22,7 +22,15 @@ import pytest
 from console.engine_client import EngineClient, EngineRefused, EngineUnreachable
 from engine.service.access import Access, InProcess, Peer
 from engine.service.endpoints import BY_NAME, ENDPOINTS, OPENAPI_PATH, STATUS_BY_CODE, Endpoint
-from engine.service.models import DecideRequest, EventView, FreezeRequest, PlanRequest, RecordView, RunRequest
+from engine.service.models import (
+    DecideRequest,
+    EventView,
+    FreezeRequest,
+    PlanRequest,
+    RecordView,
+    RunRequest,
+    WhyView,
+)
 from engine.service.operations import Operations, Refusal
 from engine.service.routes import application
 from engine.service.socket import LOCK_NAME, SocketRefused, SocketServer, bound, peer_of

@@ -90,7 +90,10 @@ async def test_every_json_endpoint_answers_its_model() -> None:
         "find": {"text": "zoe"},
         "record": {"connection": "lyon", "kind": "learner", "id": "A17"},
         "look": {"connection": "lyon", "kind": "learner", "id": "A17"},
+        "why": {"text": "zoe"},
+        "why_now": {"connection": "lyon", "kind": "learner", "id": "A17"},
     }
+    operations.why_views = (WhyView(connection="lyon", kind="learner", cause="there", said="it is there"),)
     operations.record_view = RecordView(connection="lyon", kind="learner", erp_id="A17")
     async with _http(operations) as http:
         for endpoint in ENDPOINTS:

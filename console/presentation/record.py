@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from console.presentation import sheets as sheet_words
 from console.presentation.dashboard import heading
 from console.presentation.diff import two
-from console.presentation.items import when
+from console.presentation.items import spelled, when
 from console.presentation.line import (
     Cell,
     Line,
@@ -35,7 +35,7 @@ from console.presentation.wording import Look, instant, record, value
 from engine.words import _, ngettext
 
 if TYPE_CHECKING:
-    from engine.service.models import FieldView, MemberView, RecordView
+    from engine.service.models import FieldView, MemberView, RecordView, WhyView
 
 STATE: dict[str, str] = {
     "erp": _("changed in the ERP"),
@@ -46,6 +46,8 @@ STATE: dict[str, str] = {
 }
 """How a field stands, in words, where it is not equal."""
 
+THERE = "there"
+"""The cause of a WhyView where nothing stops the record."""
 ABREAST = 96
 """Columns from which on the three values of a field stand beside each other."""
 
@@ -142,9 +144,13 @@ def _stands(view: RecordView) -> Line:
 # What it is
 
 
-def facts(view: RecordView, now: datetime, width: int, look: Look, signs: Signs) -> tuple[Row, ...]:
-    """What is wrong with it, both sides field by field, its link, its people."""
-    rows = [*_wrong(view, width, look)]
+def facts(
+    view: RecordView, now: datetime, width: int, look: Look, signs: Signs, why: WhyView | None = None
+) -> tuple[Row, ...]:
+    """What is wrong with it (`why`: why it isn't there), both sides field by field, its link, its people."""
+    rows = [*_wrong(view, width, told_why=why is not None and why.cause != THERE)]
+    if why is not None:
+        rows += not_there(why, now, width, look, signs)
     rows += _fields(view, width, look, signs)
     if view.sheet is not None:
         rows += _sheet(view, now, width, look, signs)
@@ -154,7 +160,7 @@ def facts(view: RecordView, now: datetime, width: int, look: Look, signs: Signs)
     return tuple(rows)
 
 
-def _wrong(view: RecordView, width: int, look: Look) -> Iterator[Row]:
+def _wrong(view: RecordView, width: int, told_why: bool) -> Iterator[Row]:
     said: list[tuple[str, Role]] = [(problem, "bad") for problem in view.problems]
     if view.missing:
         occurrences = ", ".join(view.missing)
@@ -162,12 +168,33 @@ def _wrong(view: RecordView, width: int, look: Look) -> Iterator[Row]:
         said.append((text.format(occurrences=occurrences), "warn"))
     if not view.in_erp:
         said.append((_("The ERP shows no such record: nothing of it can be compared."), "warn"))
-    if not view.in_edusign:
+    if not view.in_edusign and not told_why:
         there_is = _("Edusign shows no such record: {why}")
         why = _("it is linked, but its listing lacked it.") if view.linked else _("it was not created yet.")
         said.append((there_is.format(why=why), "warn"))
     for text, role in said:
         yield from _copied(folded(line(span(text, role)), width), text)
+
+
+def not_there(why: WhyView, now: datetime, width: int, look: Look, signs: Signs) -> tuple[Row, ...]:
+    """Why a record isn't in Edusign, what will make it appear, what it passed; nothing where it is there."""
+    if why.cause == THERE:
+        return ()
+    rows = [Row(heading(_("Why it isn't in Edusign"), width, signs))]
+    rule = span(f"  ({why.rule})" if why.rule else "", "dim")
+    rows += _copied(folded(line(span(why.said, "bad"), rule), width), why.said)
+    next_at = spelled(why.next_at, now, look) if why.next_at is not None else _("not by itself")
+    for label, text in ((_("there is"), why.evidence), (_("to do"), why.will), (_("next try"), next_at)):
+        if text:
+            rows += _copied(labelled(label, line(span(text)), width), text)
+    steps: dict[str, tuple[str, Role]] = {
+        "passes": (signs.good, "good"), "stops": (signs.bad, "bad"), "unknown": ("?", "dim")
+    }  # fmt: skip
+    for step in why.steps:
+        sign, role = steps[step.state]
+        said = span(f": {step.said}" if step.said and step.state != "passes" else "", role)
+        rows += _copied(folded(line(span(f"  {sign} ", role), span(step.what), said), width), step.said)
+    return tuple(rows)
 
 
 def _copied(lines: Iterable[Line], copy: str, **more: Any) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from console.screens.record import RecordPage
 from console.widgets.rows import Rows
 from engine.service.models import FoundView
 from engine.service.operations import Refusal
-from tests.unit.console_kit import opened, press, settled, shown
+from tests.unit.console_kit import opened, press, sees, settled, shown
 from tests.unit.fake_engine import FakeOperations, item
 from tests.unit.test_record_commands import record
 
@@ -25,26 +25,27 @@ def engine() -> FakeOperations:
 
 async def test_an_answer_to_what_is_no_longer_typed_is_dropped() -> None:
     async with opened(engine()) as (app, pilot):
-        await press(pilot, "g", *"dupont")
+        await pilot.press("g", *"dupont")
+        await sees(pilot, "2 found")
         find = app.screen
         assert isinstance(find, Find)
         find._took("dup", ())
-        assert "2 found" in shown(app)
+        await sees(pilot, "2 found")
         find._took("dupont", (ZOE,))
-        await settled(pilot)
-        assert "1 found" in shown(app) and "Jeanne" not in shown(app)
+        await sees(pilot, "1 found")
+        await sees(pilot, "Jeanne", not_there=True)
 
 
 async def test_entered_before_the_answer_only_the_only_one_is_opened() -> None:
     async with opened(engine()) as (app, pilot):
         await pilot.press("g", *"dupont", "enter")
-        await settled(pilot)
-        assert isinstance(app.screen, Find) and "2 found" in shown(app)
+        await sees(pilot, "2 found")
+        assert isinstance(app.screen, Find)
         await press(pilot, "down", "enter")
         assert isinstance(app.screen, RecordPage)
         await press(pilot, "escape")
         await pilot.press("g", *"dupont z", "enter")
-        await settled(pilot)
+        await sees(pilot, "learner:A17  lyon")
         assert isinstance(app.screen, RecordPage)
 
 
@@ -52,13 +53,15 @@ async def test_a_refusal_is_said_in_the_window_and_an_emptied_line_lists_nothing
     fake = engine()
     async with opened(fake) as (app, pilot):
         await press(pilot, "g", *"zo")
+        await sees(pilot, "1 found")
         assert isinstance(app.screen.query_one(Rows).model, Found)
         fake.refusal = Refusal("failed", "the state cannot be read")
         await press(pilot, "e")
-        assert "the state cannot be read" in shown(app)
+        await sees(pilot, "the state cannot be read")
         fake.refusal = None
         await press(pilot, "ctrl+u")
-        assert "A name, an e-mail or an id" in shown(app) and "Zoë" not in shown(app)
+        await sees(pilot, "A name, an e-mail or an id")
+        await sees(pilot, "Zoë", not_there=True)
         await press(pilot, "tab", "z", "escape")
         assert not isinstance(app.screen, Find)
 

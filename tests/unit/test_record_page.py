@@ -19,7 +19,7 @@ from console.presentation.line import Line, fitted, line, span, text_of, width_o
 from console.presentation.signs import UNICODE
 from console.presentation.subject import Subject
 from console.presentation.wording import Look
-from engine.service.models import FieldView, FoundView, MemberView, RecordView
+from engine.service.models import FieldView, FoundView, MemberView, RecordView, WhyStep, WhyView
 from tests.properties.test_hostile_text import _TEXT, HOSTILE, unsafe
 from tests.unit.fake_engine import NOW, change, event, item
 from tests.unit.test_record_commands import record as view_of
@@ -119,6 +119,25 @@ def page_alone(width: int) -> list[Line]:
     return [*head, *_rows(record.facts(view, NOW, width, LOOK, UNICODE)), *_rows(around)]
 
 
+def page_why(width: int) -> list[Line]:
+    """Why it isn't in Edusign, as far as the engine can say."""
+    steps = (
+        WhyStep(what="shown by the ERP", state="passes", at=NOW),
+        WhyStep(what="accepted", state="stops", said="no e-mail address", at=NOW),
+        WhyStep(what="its window", state="unknown"),
+    )
+    why = WhyView(
+        connection="lyon", kind="learner", erp_id="A17", cause="no_email", rule="R16", said="no e-mail address",
+        evidence="the field is empty", will="enter it at Yparéo › Apprenant A17 › Adresse › E-mail",
+        next_at=NOW + timedelta(hours=2), steps=steps,
+    )  # fmt: skip
+    view = view_of(in_edusign=False, linked=False, edusign_id="", api_id="", api_type="")
+    rows = record.facts(view, NOW, width, LOOK, UNICODE, why)
+    later = why.model_copy(update={"next_at": None, "steps": (), "evidence": "", "rule": ""})
+    rows += record.not_there(later, NOW, width, LOOK, UNICODE)
+    return _rows(rows + record.not_there(why.model_copy(update={"cause": "there"}), NOW, width, LOOK, UNICODE))
+
+
 def sheets_screen(width: int) -> list[Line]:
     views = sheets.ordered(
         (
@@ -173,7 +192,17 @@ def find_rows(width: int) -> list[Line]:
 @pytest.mark.parametrize("width", [80, 200])
 @pytest.mark.parametrize(
     "made",
-    [page_learner, page_sheet, page_alone, sheets_screen, help_page, help_filter, palette_rows, find_rows],
+    [
+        page_learner,
+        page_sheet,
+        page_alone,
+        page_why,
+        sheets_screen,
+        help_page,
+        help_filter,
+        palette_rows,
+        find_rows,
+    ],
     ids=lambda made: made.__name__,
 )
 def test_it_looks_as_it_did(made: Callable[[int], list[Line]], width: int) -> None:

@@ -28,7 +28,7 @@ class Painted(Widget):
 
     @property
     def plain(self) -> Style:
-        """How text of no role looks here, kept: made from the styles of all ancestors it costs a line."""
+        """How text of no role looks here; kept, since it is made from the styles of all ancestors."""
         if self._plain is None:
             self._plain = self.rich_style
         return self._plain

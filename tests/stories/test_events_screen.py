@@ -199,7 +199,7 @@ def test_from_an_event_to_its_record_s_history_and_from_a_run_s_to_the_run() -> 
         await desk.filters("kind:write")
         await desk.sees("new@example.org")
         await desk.presses("l")
-        await desk.sees(f"learner:{one.erp_id} connection:lyon", "match the filter")
+        await desk.sees(f"learner:{one.erp_id} connection:lyon", "the filter")
         await _whole(desk)
         history = await desk.log(f"learner:{one.erp_id}")
         assert await _listed(desk) == sorted(event.seq for event in history)

@@ -60,7 +60,7 @@ def test_a_failed_run_says_why_and_enter_shows_its_log() -> None:
         await desk.filters("level:error")
         await desk.sees("1 run matches", "1 failed")
         await desk.presses("enter")
-        await desk.sees("[8Events]", f"run:{run.id}", "match the filter")
+        await desk.sees("[8Events]", f"run:{run.id}", "the filter")
         found = await desk.log(f"run:{run.id}")
         await desk.sees(f"{len(found)} events match the filter")
 

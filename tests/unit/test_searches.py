@@ -67,7 +67,7 @@ async def test_without_a_name_nothing_is_stopped(log: EventLog) -> None:
         return searches.read(("ada", ""), lambda reader: reader.anchors(query, 200, log.last()))
 
     answers = await asyncio.gather(asked(""), asked("line"))
-    assert answers == [(500, (1, 201, 401))] * 2
+    assert list(answers) == [(500, (1, 201, 401))] * 2
 
 
 def test_a_map_counts_up_to_a_position_and_no_further(tmp_path: Path) -> None:

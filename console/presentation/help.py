@@ -40,7 +40,7 @@ KINDS: dict[str, str] = {
     "changes": _("kind: of changes: create update archive withdraw add remove …, held, skipped, learner …"),
     "conflicts": _("kind: of conflicts: their code"),
     "duplicates": _("kind: of duplicates: their code"),
-    "rejections": _("kind: rejection task notice, or a code such as email_missing"),
+    "rejections": _("kind: rejection task notice, or a code such as missing_email"),
     "sheets": _(
         "kind: of sheets: coming running over, locked signed, no_learners no_speaker no_session no_sheet "
         "other_time other_room"

@@ -107,7 +107,7 @@ def _first(labels: Sequence[str]) -> Iterator[str]:
 
 
 def _change(one: ChangeView, text: str, width: int) -> Iterator[Line]:
-    held = line(span(f"  {one.hold}", "dim"))
+    held = line(span(f"  {one.hold}", "dim")) if one.hold else ()
     if one.hold and not one.hold.startswith(SKIPPED):
         held = line(span(_("  held: {cause}").format(cause=one.hold), "bad"))
     why = span(f"  {one.reason} {f'({one.rule})' if one.rule else ''}", "dim")

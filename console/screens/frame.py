@@ -163,10 +163,11 @@ class Frame(Screen[None]):
 
         able = self.able()
         not_now = [a for a in self.offered() if a not in able]
-        topic = "filter" if isinstance(self.focused, Input) else ""
+        topic = {Input: "filter", Lines: "detail"}
+        about = next((said for kind, said in topic.items() if isinstance(self.focused, kind)), "")
         console = self.console
         self.app.push_screen(
-            Help(self.NAME, able, console.keys_of, not_now=not_now, role=console.role, topic=topic)
+            Help(self.NAME, able, console.keys_of, not_now=not_now, role=console.role, topic=about)
         )
 
     def do_palette(self) -> None:

@@ -251,18 +251,32 @@ def spoils(at: datetime | None, people: int, now: datetime, look: Look) -> str:
 def _values(
     change: ChangeView, record: RecordView | None, now: datetime, width: int, look: Look
 ) -> tuple[Line, ...]:
+    """Its fields on both sides; of what is made all of it, and who comes and goes by name."""
+    known = {field.field: field for field in record.fields} if record is not None else {}
     names = _touched(change)
-    plain = [n for n in names if not isinstance(_either(change, n), list)]
-    lists = [n for n in names if n not in plain]
-    lines: list[Line] = []
+    rosters = [n for n in names if n not in known and isinstance(_either(change, n), list)]
+    plain = [n for n in names if n not in rosters]
     if not change.before and change.verb in ("create", "link", "restore"):
-        lines += told([(words(n)[: LABEL - 1], shown(change.after.get(n), now, look)) for n in plain], width)
+        lines = _made(plain, change, known, now, width, look)
     else:
-        known = {field.field: field for field in record.fields} if record is not None else {}
-        lines += beside([_sides(n, change, known.get(n), now, look) for n in plain], width)
-    for name in lists:
-        lines += _people(name, change, record, width)
-    return tuple(lines)
+        lines = beside([_sides(n, change, known.get(n), now, look) for n in plain], width)
+    return (*lines, *(part for name in rosters for part in _people(name, change, record, width)))
+
+
+def _made(
+    names: Sequence[str],
+    change: ChangeView,
+    known: Mapping[str, FieldView],
+    now: datetime,
+    width: int,
+    look: Look,
+) -> tuple[Line, ...]:
+    """What a new record would hold, one value after the other."""
+    parts = []
+    for name in names:
+        content = known[name].erp if isinstance(change.after.get(name), list) else change.after.get(name)
+        parts.append(line(span(f"{words(name)} ", "dim"), span(shown(content, now, look))))
+    return folded(joined(parts, "  "), width) if parts else ()
 
 
 def _sides(name: str, change: ChangeView, field: FieldView | None, now: datetime, look: Look) -> Sides:
@@ -270,6 +284,8 @@ def _sides(name: str, change: ChangeView, field: FieldView | None, now: datetime
     new, old = change.after.get(name), change.before.get(name)
     if field is None:
         return Sides(words(name), shown(new, now, look), "…", shown(old, now, look))
+    if isinstance(field.erp, list) or isinstance(field.edusign, list):
+        return Sides(words(name), field.erp or [], shown(field.base, now, look), field.edusign or [])
     note = ""
     if new not in (field.erp, field.erp_canonical):
         note = _("written: {value}").format(value=shown(new, now, look) or _("(empty)"))
@@ -283,6 +299,10 @@ def _people(name: str, change: ChangeView, record: RecordView | None, width: int
     old, new = change.before.get(name) or (), change.after.get(name) or ()
     come, gone = _lacking(new, old), _lacking(old, new)
     kept = len(old) - len(gone)
+    if not old:
+        return labelled(
+            words(name)[: LABEL - 1], line(span(", ".join(names.get(one, one) for one in come))), width
+        )
     parts: list[Line] = [line(span(f"+{names.get(one, one)}", "added")) for one in come]
     parts += [line(span(f"-{names.get(one, one)}", "removed")) for one in gone]
     if kept:

@@ -150,8 +150,8 @@ class ListScreen(Frame):
         self.filter = text
         self.load()
 
-    @on(FilterLine.Changed)
-    def _filtered(self, event: FilterLine.Changed) -> None:
+    @on(FilterLine.Filtered)
+    def _filtered(self, event: FilterLine.Filtered) -> None:
         self.filter = event.text
         self.load()
 

@@ -19,7 +19,7 @@ class FilterLine(Input):
     """Hidden while empty. Enter keeps the filter and gives the focus back, Escape drops it."""
 
     @dataclass
-    class Changed(Message):
+    class Filtered(Message):
         """The filter is now `text`."""
 
         text: str
@@ -81,4 +81,4 @@ class FilterLine(Input):
         text = self.value.strip()
         if text != self._told:
             self._told = text
-            self.post_message(self.Changed(text))
+            self.post_message(self.Filtered(text))

@@ -7,6 +7,7 @@ needs AltGr on a French keyboard.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -75,7 +76,7 @@ ACTIONS: tuple[Action, ...] = (
         "open",
         "enter",
         _("open"),
-        ("list", "dashboard"),
+        ("list", "dashboard", "record"),
         _("Open the record, item or run under the cursor."),
         footer=1,
     ),
@@ -160,7 +161,7 @@ ACTIONS: tuple[Action, ...] = (
         "take.erp",
         "e",
         _("ERP's"),
-        ("conflicts", "dashboard"),
+        ("conflicts", "dashboard", "record"),
         _("Settle the conflict with the ERP's value."),
         role="approver",
         dangerous=True,
@@ -170,7 +171,7 @@ ACTIONS: tuple[Action, ...] = (
         "take.edusign",
         "d",
         _("Edusign's"),
-        ("conflicts", "dashboard"),
+        ("conflicts", "dashboard", "record"),
         _("Settle the conflict with Edusign's value."),
         role="approver",
         dangerous=True,
@@ -180,7 +181,7 @@ ACTIONS: tuple[Action, ...] = (
         "take.value",
         "v",
         _("type a value"),
-        ("conflicts", "dashboard"),
+        ("conflicts", "dashboard", "record"),
         _("Settle the conflict with a value you type."),
         role="approver",
         dangerous=True,
@@ -190,7 +191,7 @@ ACTIONS: tuple[Action, ...] = (
         "same",
         "m",
         _("same"),
-        ("duplicates", "dashboard"),
+        ("duplicates", "dashboard", "record"),
         _("They are one: link them."),
         role="approver",
         dangerous=True,
@@ -200,7 +201,7 @@ ACTIONS: tuple[Action, ...] = (
         "different",
         "n",
         _("different"),
-        ("duplicates", "dashboard"),
+        ("duplicates", "dashboard", "record"),
         _("They are two: create the other."),
         role="approver",
         dangerous=True,
@@ -363,10 +364,41 @@ def here(screen: str, has_list: bool, role: str) -> tuple[Action, ...]:
     return tuple(a for a in ACTIONS if a.on(screen, has_list) and a.allowed(role))
 
 
+def clashes(given: Mapping[str, str]) -> dict[str, tuple[str, Action]]:
+    """Of the keys a person gives to actions, those another action of the same screen has: by action id, the
+    key and who has it."""
+    keys = {one.id: given.get(one.id, one.keys).split(",") for one in ACTIONS}
+    found: dict[str, tuple[str, Action]] = {}
+    for one in (BY_ID[id] for id in given):
+        for other in ACTIONS:
+            shared = [key for key in keys[one.id] if key in keys[other.id]]
+            if shared and other != one and _meet(one, other):
+                found[one.id] = shared[0], other
+    return found
+
+
+def _meet(one: Action, other: Action) -> bool:
+    """Whether two actions work on one screen."""
+    return any(
+        one.on(screen, has_list) and other.on(screen, has_list)
+        for screen, has_list in (*((name, name != "dashboard") for name, _k, _w in SCREENS), ("record", False))
+    )
+
+
 def shown_key(keys: str) -> str:
     """The first key of an action as a person reads it."""
     first = keys.split(",")[0]
     return _SHOWN.get(first, first.replace("ctrl+", "^"))
+
+
+def other_keys(action: Action) -> str:
+    """The further keys of an action as a person reads them, "" for none."""
+    return " ".join(dict.fromkeys(shown_key(key) for key in _keys_once(action.keys)))
+
+
+def _keys_once(keys: str) -> list[str]:
+    """All but the first; of a letter that terminals name in two ways, the letter."""
+    return [key for key in keys.split(",")[1:] if not key.startswith("latin_")]
 
 
 _SHOWN = {
@@ -378,4 +410,13 @@ _SHOWN = {
     "enter": "⏎",
     "escape": "Esc",
     "tab": "Tab",
+    "shift+tab": "⇧Tab",
+    "backspace": "⌫",
+    "f1": "F1",
+    "ampersand": "&",
+    "quotation_mark": '"',
+    "apostrophe": "'",
+    "left_parenthesis": "(",
+    "minus": "-",
+    "underscore": "_",
 }

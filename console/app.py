@@ -107,6 +107,8 @@ class Console(App[int]):
         """Per screen, the filter it is to open with."""
         self.selected: dict[str, str] = {}
         """Per screen, the key of the row it is to open at."""
+        self.recalled: list[str] = []
+        """Lines entered in the palette, the latest last."""
         self._clock = clock
         self._said_at = 0.0
         self._keymap_given = dict(keymap or {})
@@ -177,6 +179,10 @@ class Console(App[int]):
         return None
 
     # Time, place and person
+
+    def passed(self) -> float:
+        """Seconds by the console's own clock, for how much time has passed."""
+        return self._clock()
 
     def now(self) -> datetime | None:
         """The engine's time: what it last said, and the time since."""

@@ -180,12 +180,20 @@ class EngineClient:
         self._ask(type(None), "thaw", request)
 
     def events(
-        self, query: str = "", *, before: int | None = None, after: int | None = None, limit: int = 200
+        self,
+        query: str = "",
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 200,
+        search: str = "",
     ) -> EventPage:
-        return self._ask(EventPage, "events", query=query, before=before, after=after, limit=limit)
+        return self._ask(
+            EventPage, "events", query=query, before=before, after=after, limit=limit, search=search
+        )
 
-    def event_map(self, query: str = "", page: int = 200) -> EventMap:
-        return self._ask(EventMap, "event_map", query=query, page=page)
+    def event_map(self, query: str = "", page: int = 200, search: str = "") -> EventMap:
+        return self._ask(EventMap, "event_map", query=query, page=page, search=search)
 
     def me(self) -> MeView:
         return self._ask(MeView, "me")

@@ -29,7 +29,7 @@ def settings_of(session: Session) -> Settings:
         return Settings()
     import tomllib
 
-    from console.actions import BY_ID
+    from console.actions import BY_ID, clashes
     from engine.words import _
 
     try:
@@ -38,9 +38,18 @@ def settings_of(session: Session) -> Settings:
         session.say(_("{path}: {error}; the console's own settings are used").format(path=path, error=error))
         return Settings()
     keys = given.get("keys", {})
-    known = {id: str(key) for id, key in keys.items() if id in BY_ID} if isinstance(keys, dict) else {}
+    known = (
+        {id: str(key).replace(" ", "") for id, key in keys.items() if id in BY_ID}
+        if isinstance(keys, dict)
+        else {}
+    )
     for id in sorted(set(keys) - set(known)):
         session.say(_("{path}: no action is called {id}; see docs/keys.md").format(path=path, id=id))
+    while taken := clashes(known):
+        id, (key, other) = next(iter(taken.items()))
+        line = _("{path}: {key} is the key of {other}: {id} keeps its own")
+        session.say(line.format(path=path, key=key, other=other.id, id=id))
+        del known[id]
     theme, mouse = given.get("theme", "dark"), given.get("mouse", True)
     return Settings(theme=str(theme), mouse=mouse is not False, keys=known)
 

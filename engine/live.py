@@ -21,7 +21,7 @@ from engine.drain import Drain
 from engine.events.event import Event, Logged
 from engine.events.export import Format
 from engine.events.export import export as export_events
-from engine.events.grammar import GrammarError, Query, parse
+from engine.events.grammar import GrammarError, Query, parse, unparse
 from engine.events.log import EventLog
 from engine.events.search import LogError, Position, matches
 from engine.freezes import Freezes
@@ -32,6 +32,7 @@ from engine.pending import Pending, skip
 from engine.ports import Fault
 from engine.records import KINDS, Kind
 from engine.schedule import Schedule
+from engine.searches import Searches
 from engine.service.models import (
     ApplyRequest,
     ChangePage,
@@ -115,6 +116,7 @@ class Engine:
         )
         self._sights = Sights(store, clock, connections, self._conduct.running)
         self._reading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="log-read")
+        self._searches = Searches(log, self._reading)
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-write")
         self._drain_interval = drain_interval
         self._drain: Drain | None = None
@@ -344,17 +346,19 @@ class Engine:
         before: int | None = None,
         after: int | None = None,
         limit: int = 200,
+        search: str = "",
         me: str = "",
     ) -> EventPage:
         parsed = self._parsed(query, me)
         epoch = self._position().epoch
-        page = await self._read(
-            lambda: self.log.page(
+        page = await self._searches.read(
+            (me, search),
+            lambda log: log.page(
                 parsed,
                 before=None if before is None else (epoch, before),
                 after=None if after is None else (epoch, after),
                 limit=limit,
-            )
+            ),
         )
         return EventPage(
             events=tuple(event_view(row) for row in page.rows),
@@ -362,11 +366,15 @@ class Engine:
             next=page.scanned_to.seq if page.more else None,
         )
 
-    async def event_map(self, query: str = "", page: int = 200, me: str = "") -> EventMap:
+    async def event_map(self, query: str = "", page: int = 200, search: str = "", me: str = "") -> EventMap:
         parsed = self._parsed(query, me)
         here = self._position()
-        found, anchors = await self._read(lambda: self.log.anchors(parsed, page))
-        return EventMap(query=query, epoch=here.epoch, seq=here.seq, found=found, page=page, anchors=anchors)
+        found, anchors = await self._searches.read(
+            (me, search), lambda log: log.anchors(parsed, page, until=here)
+        )
+        return EventMap(
+            query=unparse(parsed), epoch=here.epoch, seq=here.seq, found=found, page=page, anchors=anchors
+        )
 
     async def follow(self, query: str, *, after: int | None = None, me: str = "") -> AsyncIterator[EventView]:
         parsed = self._parsed(query, me)

@@ -111,6 +111,11 @@ def footer(able: Sequence[Action], width: int, keys_of: Callable[[Action], str])
     return filled((*joined(kept, "  "), Span("  "), *end), width)
 
 
+def hints(pairs: Sequence[tuple[str, str]]) -> Line:
+    """The keys that work in a window, as its last line."""
+    return joined([line(span(key, "key"), Span(" "), span(words, "dim")) for key, words in pairs], "   ")
+
+
 def _key(action: Action, keys_of: Callable[[Action], str]) -> Line:
     return line(span(keys_of(action), "key"), Span(" "), span(action.words, "dim"))
 

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from console.presentation.columns import Column, table
+from console.presentation.record import STATE, shown, side, standing
+from console.presentation.sheets import learners, troubles
 from console.presentation.tables import changes, items, paragraph
-from console.presentation.wording import Look, instant, record, time_of_day, value
+from console.presentation.wording import Look, instant, record, time_of_day
 from engine.service.models import (
     FieldView,
     FoundView,
     MemberView,
     RecordView,
-    SheetTrouble,
     SheetView,
     TodayView,
 )
 from engine.words import _, ngettext
 
 _LABEL = 32
-
-TROUBLE: dict[SheetTrouble, str] = {
-    "no_learners": _("no learners"),
-    "no_speaker": _("no speaker"),
-    "no_session": _("no session in the ERP"),
-    "no_sheet": _("session without a sheet"),
-    "other_time": _("at another time"),
-    "other_room": _("in another room"),
-}
-"""What is wrong with a sheet, in words."""
-
-_STATE: dict[str, str] = {
-    "erp": _("changed in the ERP"),
-    "edusign": _("changed in Edusign"),
-    "both": _("changed on both sides"),
-    "unagreed": _("never agreed on"),
-    "silent": _("the ERP never says"),
-}
 
 
 def today(views: Sequence[TodayView], look: Look) -> str:
@@ -92,37 +74,14 @@ def sheets(views: Sequence[SheetView], look: Look) -> str:
             ", ".join(view.groups),
             ", ".join(view.speakers),
             view.room,
-            _learners(view),
+            learners(view),
             str(view.signed) if view.signed else "",
-            ", ".join(_trouble(view, look)),
+            ", ".join(words for words, _role in troubles(view, look)),
             view.why_not,
         )
         for view in views
     ]
     return table(columns, rows, look.width)
-
-
-def _learners(view: SheetView) -> str:
-    """How many stand on the sheet, and of how many in the session where they are not as many."""
-    if not view.edusign_id or view.session_start is None or view.learners == view.expected:
-        return str(view.learners)
-    return f"{view.learners}/{view.expected}"
-
-
-def _trouble(view: SheetView, look: Look) -> Iterator[str]:
-    for code in view.troubles:
-        if code == "other_time" and view.session_start is not None:
-            at = time_of_day(view.session_start, look, view.start or view.session_start)
-            until = (
-                ""
-                if view.session_end is None
-                else f"-{time_of_day(view.session_end, look, view.session_start)}"
-            )
-            yield _("the ERP says {when}").format(when=at + until)
-        elif code == "other_room":
-            yield _("the ERP says room {room}").format(room=view.session_room or "-")
-        else:
-            yield TROUBLE[code]
 
 
 def found(views: Sequence[FoundView], look: Look) -> str:
@@ -174,7 +133,7 @@ def _head(view: RecordView, look: Look) -> Iterator[str]:
         label=view.label,
         record=record(view.kind, view.erp_id, view.edusign_id),
         connection=view.connection,
-        state=", ".join(_standing(view)),
+        state=", ".join(standing(view)),
     )
     if view.read_at is not None:
         read = _("Read just now, {at}.") if view.fresh else _("Read {at}.")
@@ -191,26 +150,6 @@ def _head(view: RecordView, look: Look) -> Iterator[str]:
         yield _("Problem: {problem}").format(problem=problem)
 
 
-def _standing(view: RecordView) -> Iterator[str]:
-    """How it stands between the two sides, in words."""
-    if view.linked:
-        yield _("linked")
-    elif view.in_erp != view.in_edusign:
-        yield _("only in the ERP") if view.in_erp else _("only in Edusign")
-    else:
-        yield _("not linked")
-    for holds, word in (
-        (view.linked and not view.in_erp, _("not shown by the ERP")),
-        (view.linked and not view.in_edusign, _("not shown by Edusign")),
-        (view.read_only, _("read-only: another connector's")),
-        (view.archived, _("archived in Edusign")),
-        (view.shared, _("of several schools")),
-        (view.ended, _("cancelled in the ERP") if view.kind == "sheet" else _("left the ERP")),
-    ):
-        if holds:
-            yield word
-
-
 def _fields(views: Sequence[FieldView], look: Look) -> str:
     columns = (
         Column(_("field")),
@@ -222,26 +161,14 @@ def _fields(views: Sequence[FieldView], look: Look) -> str:
     rows = [
         (
             view.field.replace("_", " "),
-            _side(view.field, view.erp, view.erp_canonical, look),
-            _shown(view.field, view.base, look),
-            _side(view.field, view.edusign, view.edusign_canonical, look),
-            _STATE.get(view.state, ""),
+            side(view.field, view.erp, view.erp_canonical, look),
+            shown(view.field, view.base, look),
+            side(view.field, view.edusign, view.edusign_canonical, look),
+            STATE.get(view.state, ""),
         )
         for view in views
     ]
     return table(columns, rows, look.width)
-
-
-def _side(field: str, raw: object, canonical: object, look: Look) -> str:
-    """A value as typed, with the form in which it is compared where that is another."""
-    typed, compared = _shown(field, raw, look), _shown(field, canonical, look)
-    return typed if typed == compared else f"{typed} = {compared}"
-
-
-def _shown(field: str, content: object, look: Look) -> str:
-    if field in ("start", "end") and isinstance(content, str):
-        return instant(datetime.fromisoformat(content), look)
-    return value(content)
 
 
 def _members(views: Sequence[MemberView], look: Look) -> str:

@@ -214,15 +214,10 @@ class Dashboard(Frame):
 
     def do_open(self) -> None:
         """Where the item is settled: its screen, at its row."""
-        item = self.item()
-        if item is None:
-            return
-        if item.type == "hold":
-            self.console.go("changes", f"hold:{item.id}")
-            return
-        screen = {"conflict": "conflicts", "duplicate": "duplicates"}.get(item.type, "rejections")
-        self.console.selected[screen] = item.id
-        self.console.go(screen, "")
+        from console.screens import deciding
+
+        if (item := self.item()) is not None:
+            deciding.go_to(self.console, item)
 
     def do_approve(self) -> None:
         self._decide("approve")

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from engine.service.models import DecideRequest, ItemView
 
 
+def go_to(console: Console, item: ItemView) -> None:
+    """Go where an item is settled: its screen, at its row."""
+    if item.type == "hold":
+        console.go("changes", f"hold:{item.id}")
+        return
+    screen = {"conflict": "conflicts", "duplicate": "duplicates"}.get(item.type, "rejections")
+    console.selected[screen] = item.id
+    console.go(screen, "")
+
+
 def decide(
     console: Console,
     item: ItemView,

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from console import actions
 from console.presentation import frame as words
@@ -105,10 +106,12 @@ class Frame(Screen[None]):
 
     def able(self) -> tuple[actions.Action, ...]:
         """The actions that work here and now, for this role."""
-        return tuple(
-            a for a in actions.here(self.NAME, self.HAS_LIST, self.console.role)
-            if hasattr(self, _method(a.id)) and self.may(a.id)
-        )  # fmt: skip
+        return tuple(a for a in self.offered() if self.may(a.id))
+
+    def offered(self) -> tuple[actions.Action, ...]:
+        """The actions of this screen for this role, on whatever is under the cursor."""
+        here = actions.here(self.NAME, self.HAS_LIST, self.console.role)
+        return tuple(a for a in here if hasattr(self, _method(a.id)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action != "do":
@@ -141,7 +144,13 @@ class Frame(Screen[None]):
     def do_help(self) -> None:
         from console.screens.help import Help
 
-        self.app.push_screen(Help(self.NAME, self.able(), self.console.keys_of))
+        able = self.able()
+        not_now = [a for a in self.offered() if a not in able]
+        topic = "filter" if isinstance(self.focused, Input) else ""
+        console = self.console
+        self.app.push_screen(
+            Help(self.NAME, able, console.keys_of, not_now=not_now, role=console.role, topic=topic)
+        )
 
     def do_palette(self) -> None:
         from console.screens.palette import Palette

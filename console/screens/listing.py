@@ -139,7 +139,11 @@ class ListScreen(Frame):
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
         if self._loaded:
-            self.load()
+            self.again()
+
+    def again(self) -> None:
+        """The person is back at a screen that is loaded: bring it up to date."""
+        self.load()
 
     # Filtering
 
@@ -188,16 +192,18 @@ class ListScreen(Frame):
 
     def _detail_if_resting(self) -> None:
         if self._at == self.rows.cursor:
+            self.show_summary()
             self.show_detail()
             self.show_footer()
 
-    def show_detail(self) -> None:
+    def show_detail(self, *, keep: bool = False) -> None:
+        """`keep`: stay where the person has scrolled to in it."""
         if not self.is_mounted:
             return
         pane = self.query_one("#detail", Lines)
         rows = self.rows
         lines = self.detail(rows.cursor, max(pane.size.width - 2, 20)) if rows.model.count else ()
-        pane.show(lines, keep=False)
+        pane.show(lines, keep=keep)
 
     # Keys of every list
 

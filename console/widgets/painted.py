@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from console.presentation.columns import display_width
-from console.presentation.line import ROLES, Line, Role, fitted, width_of
+from console.presentation.line import ROLES, Line, Role, Span, apart, fitted, width_of
 
 ROLE_CLASSES = {f"role--{role}" for role in ROLES if role}
 
@@ -81,22 +81,21 @@ class Lines(Painted):
             self.refresh()
             return
         for y in range(self.size.height):
-            before = old[y + top] if y + top < len(old) else ()
-            after = self.lines[y + top] if y + top < len(self.lines) else ()
+            before, after = self._seen(old, y), self._seen(self.lines, y)
             if before != after:
-                self.refresh(_changed(before, after, y, self.size.width))
+                self.refresh(changed(before, after, y, self.size.width))
 
     def line_at(self, y: int) -> Line:
-        row = y + self.top
-        return self.lines[row] if row < len(self.lines) else ()
+        return self._seen(self.lines, y)
 
-    def render_line(self, y: int) -> Strip:
-        # The last line of what is longer says so.
-        below = len(self.lines) - self.top - self.size.height
-        if self.can_focus and below > 0 and y == self.size.height - 1:
-            more = fitted(self.line_at(y), self.size.width - 8)
-            return self.strip((*more, ("  " + f"+{below + 1}"[:6], "dim")))  # type: ignore[arg-type]
-        return super().render_line(y)
+    def _seen(self, lines: Sequence[Line], y: int) -> Line:
+        """What of some lines stands on row `y`; the last row says how many more there are below."""
+        row = y + self.top
+        here = lines[row] if row < len(lines) else ()
+        below = len(lines) - self.top - self.size.height
+        if not self.can_focus or below <= 0 or y < self.size.height - 1:
+            return here
+        return apart(here, (Span(f"+{below}", "dim"),), self.size.width)
 
     def scroll_by(self, rows: int) -> None:
         top = max(0, min(self.top + rows, len(self.lines) - self.size.height))
@@ -117,7 +116,7 @@ class Lines(Painted):
         self.scroll_by(-3)
 
 
-def _changed(before: Line, after: Line, y: int, width: int) -> Region:
+def changed(before: Line, after: Line, y: int, width: int) -> Region:
     """The part of row `y` in which two lines differ."""
     old = [(c, role) for text, role in before for c in text]
     new = [(c, role) for text, role in after for c in text]

@@ -13,7 +13,7 @@ from textual.strip import Strip
 
 from console.presentation.line import Line, Span
 from console.presentation.signs import UNICODE, Signs
-from console.widgets.painted import Painted
+from console.widgets.painted import Painted, changed
 
 
 class RowModel(Protocol):
@@ -46,7 +46,9 @@ class NoRows:
 class Rows(Painted, can_focus=True):
     """A virtual list with a cursor and marks.
 
-    `follow`: the cursor stays on the last row as rows are added, until the person moves away from it.
+    `follow`: the cursor stays on the last row as rows are added, until the person moves away from it. `room`:
+    up to a third of the view is left free below the last row, so that a row that is added is painted alone.
+    `shy`: the cursor shows only while the list has the focus, where there are several on one screen.
     """
 
     cursor: var[int] = var(0)
@@ -66,7 +68,13 @@ class Rows(Painted, can_focus=True):
         index: int
 
     def __init__(
-        self, *, id: str | None = None, classes: str | None = None, signs: Signs = UNICODE, follow: bool = False
+        self,
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+        signs: Signs = UNICODE,
+        follow: bool = False,
+        shy: bool = False,
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.model: RowModel = NoRows()
@@ -74,6 +82,8 @@ class Rows(Painted, can_focus=True):
         self.marks: set[str] = set()
         self.top = 0
         self.follow = follow
+        self.room = False
+        self.shy = shy
         self.empty: Line = ()
         self._painted: dict[int, tuple[Line, bool]] = {}
 
@@ -83,6 +93,8 @@ class Rows(Painted, can_focus=True):
         """Show another content. `keep`: the cursor stays on the row of the same key where it can."""
         held = self.model.key(self.cursor) if keep and self.model.count else None
         self.model = model
+        if not keep:
+            self.top = 0
         if self.follow:
             self._put(model.count - 1)
         elif not keep:
@@ -94,18 +106,27 @@ class Rows(Painted, can_focus=True):
             self._put(self.cursor)
         self.repaint()
 
+    def shift(self, model: RowModel, by: int) -> None:
+        """Show a content that has `by` more rows before those in view, which stay where they are."""
+        self.model = model
+        self.top = max(self.top + by, 0)
+        self._put(self.cursor + by)
+        self.repaint()
+
     def repaint(self) -> None:
-        """Repaint the rows in view that differ from what was painted."""
+        """Repaint the cells in view that differ from what was painted."""
         for y in range(self.size.height):
-            row = y + self.top
-            if self._painted.get(y) != self._content(row):
+            before, after = self._painted.get(y), self._content(y + self.top)
+            if before is None or before[1] != after[1]:
                 self.refresh(Region(0, y, self.size.width, 1))
+            elif before[0] != after[0]:
+                self.refresh(changed(before[0], after[0], y, self.size.width))
         self.post_message(self.Moved(self, self.cursor))
 
     def _content(self, row: int) -> tuple[Line, bool]:
         if row >= self.model.count:
             return (self.empty if row == 0 else (), False)
-        here = row == self.cursor
+        here = row == self.cursor and (self.has_focus or not self.shy)
         key = self.model.key(row)
         marked = key is not None and key in self.marks
         sign = (self.signs.cursor if here else " ") + (self.signs.mark if marked else " ")
@@ -140,9 +161,10 @@ class Rows(Painted, can_focus=True):
             # A list that scrolls row by row repaints itself at every key: it moves on by a third at once.
             self.top = max(0, self.cursor - (height // 3 if self.cursor > self.top - 2 else 0))
         elif self.cursor >= self.top + height:
-            step = height // 3 if self.cursor <= self.top + height + 1 else 0
-            self.top = self.cursor - height + 1 + step
-        self.top = max(0, min(self.top, self.model.count - height))
+            near = self.cursor <= self.top + height + 1 or (self.follow and self.cursor < self.top + 2 * height)
+            self.top = self.cursor - height + 1 + (height // 3 if near else 0)
+        free = height // 3 if self.room else 0
+        self.top = max(0, min(self.top, self.model.count - height + free))
 
     def on_key(self, event: events.Key) -> None:
         page = max(self.size.height - 1, 1)
@@ -176,9 +198,18 @@ class Rows(Painted, can_focus=True):
         self.follow = False
         self.move_to(self.cursor - 3)
 
+    def on_focus(self) -> None:
+        if self.shy:
+            self.repaint()
+
+    def on_blur(self) -> None:
+        if self.shy:
+            self.repaint()
+
     def on_resize(self, event: events.Resize) -> None:
         self._painted.clear()
         self._put(self.cursor)
+        self.post_message(self.Moved(self, self.cursor))
 
     # Marks
 

@@ -235,9 +235,9 @@ class EventLog:
         """`LogReader.count`, by this thread's own reader."""
         return self._mine().count(query)
 
-    def anchors(self, query: Query, page: int) -> tuple[int, tuple[int, ...]]:
+    def anchors(self, query: Query, page: int, until: Position) -> tuple[int, tuple[int, ...]]:
         """`LogReader.anchors`, by this thread's own reader."""
-        return self._mine().anchors(query, page)
+        return self._mine().anchors(query, page, until)
 
     def record_history(
         self,

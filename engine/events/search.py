@@ -317,22 +317,20 @@ class LogReader:
         [(count,)] = self._run(f"SELECT count(*) FROM event{' WHERE ' + where if where else ''}", values)
         return int(count)
 
-    def anchors(self, query: Query, page: int) -> tuple[int, tuple[int, ...]]:
-        """How many events of the newest epoch `query` asks for, and the seq of every `page`-th, oldest first.
+    def anchors(self, query: Query, page: int, until: Position) -> tuple[int, tuple[int, ...]]:
+        """How many events of the epoch of `until`, up to it, `query` asks for, and the seq of every `page`-th
+        of them, oldest first.
 
         Without a condition nothing is read: an epoch's rows are dense. Raises LogInterrupted, LogError.
         """
-        segments = self._segments()
-        if not segments:
-            return 0, ()
-        here = [one for one in segments if one.epoch == segments[-1].epoch]
         where, values = condition(query)
         if not where:
-            return _dense(here, page)
+            return _dense([one for one in self._segments() if one.epoch == until.epoch], page, until.seq)
         [(count, anchors)] = self._run(
-            "SELECT count(*), list(seq ORDER BY seq) FILTER (WHERE (number - 1) % ? = 0) FROM ("
-            f"SELECT seq, row_number() OVER (ORDER BY seq) AS number FROM event WHERE epoch = ? AND {where})",
-            [page, here[-1].epoch, *values],
+            "SELECT count(*), list(seq ORDER BY seq) FILTER (WHERE (number - 1) % ? = 0) FROM (SELECT seq,"
+            " row_number() OVER (ORDER BY seq) AS number FROM event"
+            f" WHERE epoch = ? AND seq <= ? AND {where})",
+            [page, until.epoch, until.seq, *values],
         )
         return int(count), tuple(anchors or ())
 
@@ -367,14 +365,14 @@ class LogReader:
         return rows
 
 
-def _dense(segments: Sequence[Segment], page: int) -> tuple[int, tuple[int, ...]]:
-    """Anchors of all rows of some segments."""
+def _dense(segments: Sequence[Segment], page: int, until: int) -> tuple[int, tuple[int, ...]]:
+    """Anchors of all rows of some segments up to a seq."""
     anchors: list[int] = []
     number = 0
     for one in segments:
-        first = one.first + (-number) % page
-        anchors += range(first, one.last + 1, page)
-        number += one.last - one.first + 1
+        first, last = one.first + (-number) % page, min(one.last, until)
+        anchors += range(first, last + 1, page)
+        number += max(last - one.first + 1, 0)
     return number, tuple(anchors)
 
 

@@ -96,6 +96,8 @@ class Endpoint:
 
 _CONNECTION = Parameter("connection")
 _QUERY = Parameter("query")
+_SEARCH = Parameter("search")
+"""A name the asker gives: a newer question of theirs under it stops one that is still being answered."""
 _RECORD = tuple(Parameter(name, required=True) for name in ("connection", "kind", "id"))
 """A record of a connection, by its ERP key or its Edusign id."""
 
@@ -280,6 +282,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             Parameter("before", int, None, 0),
             Parameter("after", int, None, 0),
             Parameter("limit", int, 200, 1, 10_000),
+            _SEARCH,
         ),
         identity="me",
     ),
@@ -290,7 +293,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "viewer",
         "How many events match a query, and where each page of them begins.",
         EventMap,
-        query=(_QUERY, Parameter("page", int, 200, 1, 10_000)),
+        query=(_QUERY, Parameter("page", int, 200, 1, 10_000), _SEARCH),
         identity="me",
     ),
     Endpoint(

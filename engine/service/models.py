@@ -273,9 +273,10 @@ class EventPage(View):
 class EventMap(View):
     """Where the events of a query lie, so that any page of them can be asked for at once.
 
-    `found` events match; page n of `page` events, oldest first, begins at seq `anchors[n]` (ask for events
-    `after` the one before it). `seq`: the log's last when this was drawn; `epoch`: the one it is of, the
-    newest. Events of earlier epochs are not on the map.
+    `query`: what was asked, its durations made instants, so that whatever is asked with it later agrees with
+    the map. `found` events match; page n of `page` events, oldest first, begins at seq `anchors[n]` (ask for
+    events `after` the one before it). `seq`: the log's last when this was drawn, and the last that is
+    counted; `epoch`: the one it is of, the newest. Events of earlier epochs are not on the map.
     """
 
     query: str

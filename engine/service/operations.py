@@ -128,13 +128,17 @@ class Operations(Protocol):
         before: int | None = None,
         after: int | None = None,
         limit: int = 200,
+        search: str = "",
         me: str = "",
     ) -> EventPage:
-        """Events of the log by its grammar; Refusal "usage" names the column of a mistake."""
+        """Events of the log by its grammar; Refusal "usage" names the column of a mistake.
+
+        `search` names a search of this asker: an older question under that name is stopped (Refusal "stale").
+        """
         ...
 
-    async def event_map(self, query: str = "", page: int = 200, me: str = "") -> EventMap:
-        """How many events of the log match, and where each page of them begins."""
+    async def event_map(self, query: str = "", page: int = 200, search: str = "", me: str = "") -> EventMap:
+        """How many events of the log match, and where each page of them begins; `search` as for events."""
         ...
 
     def follow(self, query: str, *, after: int | None = None, me: str = "") -> AsyncIterator[EventView]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -40,6 +40,7 @@ async def opened(
     *,
     size: tuple[int, int] = (80, 24),
     access: Access | None = None,
+    keymap: Mapping[str, str] | None = None,
 ) -> AsyncIterator[tuple[Console, Pilot[int]]]:
     """The console attached to a fake engine, its first dashboard taken. Time stands still."""
     fake = operations or FakeOperations()
@@ -51,7 +52,7 @@ async def opened(
 
         with EngineClient(engine.path) as client:
             first = client.dashboard()
-        app = Console(engine.path, first, clock=lambda: 0.0)
+        app = Console(engine.path, first, clock=lambda: 0.0, keymap=keymap)
         async with app.run_test(size=size) as pilot:
             await settled(pilot)
             yield app, pilot

@@ -318,7 +318,7 @@ class FakeOperations:
         self._ask("skip", request, actor)
         return len(request.changes)
 
-    async def event_map(self, query: str = "", page: int = 200, me: str = "") -> EventMap:
+    async def event_map(self, query: str = "", page: int = 200, search: str = "", me: str = "") -> EventMap:
         self._ask("event_map", (query, page), me)
         found = [e for e in self.log if query.lower() in e.message.lower()]
         return EventMap(
@@ -374,6 +374,7 @@ class FakeOperations:
         before: int | None = None,
         after: int | None = None,
         limit: int = 200,
+        search: str = "",
         me: str = "",
     ) -> EventPage:
         self._ask("events", (query, before, after, limit), me)

@@ -314,7 +314,7 @@ def test_progress_says_rate_and_time_left() -> None:
     assert progress_line("lyon", reading, 0.5) == "lyon: reading learners 500/2000 (25 %)"
     assert progress_line("lyon", reading, 10) == "lyon: reading learners 500/2000 (25 %), 50/s, 30s left"
     slow = ProgressView(what="writing", done=2, total=None)
-    assert progress_line("lyon", slow, 10) == "lyon: writing 2, 0.2/s"
+    assert progress_line("lyon", slow, 10) == "lyon: writing 2, 12/min"
 
 
 def test_json_is_readable_and_reads_back() -> None:

@@ -41,6 +41,8 @@ VERBS: dict[str, Role] = {
 """Verbs that add and verbs that take away, by their role."""
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 _NAMES = ("first_name", "last_name", "name")
+_ROOMY = 76
+"""Columns from which on a row has room to say what would be written."""
 _WIDE = 44
 """Columns from which on a row shows what a field was before."""
 
@@ -50,34 +52,40 @@ def state(hold: str) -> State:
     return "skipped" if hold.startswith("skipped") else "held" if hold else "ready"
 
 
+def doing(verb: str, kind: str) -> str:
+    """What a change does to a record of a kind: people come to a sheet and leave it, the sheet stays."""
+    to_roster = {"add": _("add to {kind}"), "remove": _("take off {kind}")}
+    return to_roster.get(verb, "{verb} {kind}").format(verb=verb, kind=kind)
+
+
 # Rows
 
 
-def slots(several: bool) -> tuple[Slot, ...]:
+def slots(several: bool, width: int) -> tuple[Slot, ...]:
     return (
         Slot(_("state"), 7),
         Slot(_("bites"), 16),
         Slot(_("change"), 15),
-        Slot(_("who"), 16, 2),
-        Slot(_("what"), 20, 4),
+        Slot(_("who"), 14, 2),
+        Slot(_("what"), 20 if width >= _ROOMY else 12, 4),
         *([Slot(_("connection"), 10, 0, 1)] if several else []),
         Slot(_("people"), 6, 0, 2, True),
     )
 
 
 def heading(width: int, several: bool) -> Line:
-    return titles(slots(several), width)
+    return titles(slots(several, width), width)
 
 
 def row(one: ChangeRow, now: datetime, width: int, look: Look, several: bool, signs: Signs) -> Line:
     """A change as a row of its screen."""
     change = one.change
-    columns = slots(several)
+    columns = slots(several, width)
     room = widths(columns, width).get(4, 20)
     content = [
         _state_cell(change.hold, signs),
         bites(change.bites_at, now, look),
-        Cell.of(f"{change.verb} {change.kind}", VERBS.get(change.verb, "")),
+        Cell.of(doing(change.verb, change.kind), VERBS.get(change.verb, "")),
         Cell.of(change.label or change.erp_id or change.edusign_id, "strong"),
         Cell(what(change, now, look, signs, before=room >= _WIDE)),
         *([Cell.of(one.connection, "dim")] if several else []),
@@ -101,7 +109,7 @@ def what(change: ChangeView, now: datetime, look: Look, signs: Signs, *, before:
     said = [
         _field(name, change, now, look, signs, before)
         for name in _touched(change)
-        if change.verb != "create" or name not in _NAMES
+        if (change.verb != "create" or name not in _NAMES) and change.verb not in ("add", "remove")
     ]
     return joined([one for one in said if one], ", ") or line(span(change.reason, "dim"))
 
@@ -170,7 +178,7 @@ def detail(
         *folded(
             line(
                 span(change.label or change.erp_id, "title"),
-                span(f"  {change.verb} {change.kind}", VERBS.get(change.verb, "strong")),
+                span(f"  {doing(change.verb, change.kind)}", VERBS.get(change.verb, "strong")),
                 span(f"  {change.erp_id}  {one.connection}", "dim"),
             ),
             width,
@@ -204,13 +212,13 @@ def cause(hold: str) -> str:
     """Why changes of this `hold` wait, in few words."""
     word, _space, rest = hold.partition(" ")
     if word == "limit":
-        return _("more than the limit allows ({what})").format(what=rest)
+        return _("over the limit: {what}").format(what=rest)
     return {
         "compare_only": _("first contact"),
-        "options": _("an option, filter or mapping changed"),
-        "sealed": _("the session of a signed or locked sheet moved"),
-        "soon": _("it stands on a session of the next 24 hours"),
-        "archived_other_name": _("the archived record found for it bears another name"),
+        "options": _("an option changed"),
+        "sealed": _("a signed sheet moved"),
+        "soon": _("session within 24 h"),
+        "archived_other_name": _("archived under another name"),
     }.get(hold, hold.replace("_", " "))
 
 
@@ -367,7 +375,7 @@ def _added(plans: Sequence[PlanHead]) -> dict[str, int]:
 
 def _plan_of(plans: Sequence[PlanHead], now: datetime, look: Look) -> str:
     oldest = min(one.made_at for one in plans)
-    text = _("plan of {at}") if len(plans) == 1 else _("plans of {at} on")
+    text = _("plan of {at}") if len(plans) == 1 else _("plans since {at}")
     return text.format(at=when(oldest, now, look))
 
 

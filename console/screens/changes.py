@@ -51,6 +51,8 @@ class Changes(ListScreen):
         self._from_hold = False
         """Whether a hold was opened to show its changes: back leads to the holds again."""
         self._top = 0
+        self._stay: int | None = None
+        """The row at which the cursor stays when the list comes anew, wherever the change under it goes."""
         self._lost_page = False
 
     # What is listed
@@ -86,6 +88,9 @@ class Changes(ListScreen):
         self._shown_filter = query
         self._lost_page = False
         self.take(ChangeRows(self.console, pages), keep=keep)
+        if self._stay is not None and keep:
+            self.rows.move_to(self._stay)
+        self._stay = None
 
     @staticmethod
     def _stamp(plans: Sequence[PlanHead]) -> object:
@@ -377,6 +382,7 @@ class Changes(ListScreen):
             batches.decide_holds(self.console, holds, choice, self._settled)
 
     def _settled(self) -> None:
+        self._stay = self.rows.cursor
         self._unmark()
         self.load()
 

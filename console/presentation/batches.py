@@ -3,11 +3,12 @@ be undone (R42), and which mails may go out (R33)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from console.presentation.changes import doing
-from console.presentation.confirm import Confirmation, irreversible, named
+from console.presentation.confirm import NAMED, Confirmation, irreversible, named
 from console.presentation.line import Line, line, span
 from console.presentation.wording import counts
 from engine.words import _, ngettext
@@ -86,13 +87,11 @@ def write(refs: Sequence[ChangeRef], others: int) -> Confirmation:
 
 def _those(refs: Sequence[ChangeRef]) -> tuple[Line, ...]:
     """How many of what, where, and the first ones by name."""
-    kinds: dict[str, int] = {}
-    for one in refs:
-        what = doing(one.verb, one.kind)
-        kinds[what] = kinds.get(what, 0) + 1
+    kinds = {doing(*what): n for what, n in Counter((one.verb, one.kind) for one in refs).items()}
     where = sorted({one.connection for one in refs})
     said = [line(span(counts(kinds), "strong"), span("  " + ", ".join(where), "dim"))] if len(refs) > 1 else []
-    return (*said, *named([f"{doing(one.verb, one.kind)} {one.label or one.id}" for one in refs]))
+    first = [f"{doing(one.verb, one.kind)} {one.label or one.id}" for one in refs[:NAMED]]
+    return (*said, *named(first, len(refs)))
 
 
 def _mails(refs: Sequence[ChangeRef]) -> tuple[Line, ...]:

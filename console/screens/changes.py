@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -44,6 +44,8 @@ class Changes(ListScreen):
         """The filter of what is shown."""
         self._refs: dict[str, ChangeRef] = {}
         """Of the marked changes, what deciding on them needs."""
+        self._fit: frozenset[str] = frozenset()
+        """Which keys there is something for among the marked changes."""
         self._records: dict[str, RecordView | None] = {}
         """Records as both sides last showed them, None where there is nothing to show."""
         self._kept: dict[bool, tuple[str, set[str]]] = {False: ("", set()), True: ("", set())}
@@ -251,15 +253,11 @@ class Changes(ListScreen):
             return id not in ("apply", "run.one", "record") and (
                 id not in BATCH or self.rows.model.count > 0
             ) and super().may(id)  # fmt: skip
-        chosen = self._chosen()
-        states = {words.state(one.hold) for one in chosen}
         match id:
-            case "approve":
-                return any(one.item for one in chosen)
+            case "approve" | "skip":
+                return id in (self._fit if self.rows.marks else _fit(self._chosen()))
             case "approve.all":
                 return any(one.held for one in self.plans)
-            case "skip":
-                return bool(states - {"skipped"}) or any(one.hold == words.LEFT_OUT for one in chosen)
             case "apply":
                 return any(one.total > one.held + one.skipped for one in self.plans)
             case "mark" | "mark.all":
@@ -328,6 +326,7 @@ class Changes(ListScreen):
         self.console.ask(lambda engine: engine.change_refs(), came, group="marks")
 
     def _marked(self) -> None:
+        self._fit = _fit(self._refs.values())
         self.rows.repaint()
         self.show_summary()
         self.show_footer()
@@ -420,3 +419,16 @@ class Changes(ListScreen):
             self._turn(not self.by_cause)
         else:
             super().do_back()
+
+
+def _fit(refs: Iterable[ChangeRef]) -> frozenset[str]:
+    """Which keys there is something for among these changes."""
+    found = set()
+    for one in refs:
+        if one.item:
+            found.add("approve")
+        if words.state(one.hold) != "skipped" or one.hold == words.LEFT_OUT:
+            found.add("skip")
+        if len(found) == 2:
+            break
+    return frozenset(found)

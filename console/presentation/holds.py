@@ -77,7 +77,7 @@ def detail(group: Group, now: datetime, width: int, look: Look, signs: Signs) ->
     ]
     facts = [
         (_("decided"), item.data.get("decided")),
-        (_("verbs"), counts(item.data.get("verbs") or {})),
+        (_("held"), counts(item.data.get("verbs") or {})),
         (_("fields"), counts(item.data.get("fields") or {})),
         (_("bites"), spoils(item.bites_at, item.people, now, look)),
     ]
@@ -103,7 +103,7 @@ def summary(groups: Sequence[Group], filtered: bool, marks: int, width: int) -> 
     stopped = sum(one.count for one in groups)
     head = ngettext("{n} hold", "{n} holds", len(groups)).format(n=len(groups))
     parts = [
-        line(span(head, "strong"), span(_(" match the filter") if filtered else "", "info")),
+        line(span(head, "strong"), span(_(" found by the filter") if filtered else "", "info")),
         line(span(ngettext("{n} change waits", "{n} changes wait", stopped).format(n=f"{stopped:,}"), "warn")),
     ]
     if marks:

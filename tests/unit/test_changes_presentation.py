@@ -40,8 +40,8 @@ def row(one: ChangeView, **more: Any) -> ChangeRow:
 
 def ref(n: int = 1, **more: Any) -> ChangeRef:
     fields: dict[str, Any] = {
-        "connection": "lyon", "plan": "p7", "id": f"c{n}", "verb": "update", "kind": "learner", "label": f"Nr {n}",
-        "hold": "limit update learner", "item": "h3", "revision": 1,
+        "connection": "lyon", "plan": "p7", "id": f"c{n}", "verb": "update", "kind": "learner",
+        "label": f"Nr {n}", "hold": "limit update learner", "item": "h3", "revision": 1,
     }  # fmt: skip
     return ChangeRef(**(fields | more))
 

@@ -40,6 +40,8 @@ VERBS: dict[str, Role] = {
 }  # fmt: skip
 """Verbs that add and verbs that take away, by their role."""
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+_WHOLE = frozenset({"add", "remove", "archive", "withdraw", "unlink"})
+"""Verbs that say all there is to say: their fields are who is meant, or what stands there still."""
 _NAMES = ("first_name", "last_name", "name")
 _ROOMY = 76
 """Columns from which on a row has room to say what would be written."""
@@ -109,7 +111,7 @@ def what(change: ChangeView, now: datetime, look: Look, signs: Signs, *, before:
     said = [
         _field(name, change, now, look, signs, before)
         for name in _touched(change)
-        if (change.verb != "create" or name not in _NAMES) and change.verb not in ("add", "remove")
+        if (change.verb != "create" or name not in _NAMES) and change.verb not in _WHOLE
     ]
     return joined([one for one in said if one], ", ") or line(span(change.reason, "dim"))
 
@@ -264,14 +266,14 @@ def _values(
     names = _touched(change)
     rosters = [n for n in names if n not in known and isinstance(_either(change, n), list)]
     plain = [n for n in names if n not in rosters]
-    if not change.before and change.verb in ("create", "link", "restore"):
-        lines = _made(plain, change, known, now, width, look)
+    if change.verb in _WHOLE or (not change.before and change.verb in ("create", "link", "restore")):
+        lines = _alone(plain, change, known, now, width, look)
     else:
         lines = beside([_sides(n, change, known.get(n), now, look) for n in plain], width)
     return (*lines, *(part for name in rosters for part in _people(name, change, record, width)))
 
 
-def _made(
+def _alone(
     names: Sequence[str],
     change: ChangeView,
     known: Mapping[str, FieldView],
@@ -279,10 +281,12 @@ def _made(
     width: int,
     look: Look,
 ) -> tuple[Line, ...]:
-    """What a new record would hold, one value after the other."""
+    """What a new record would hold, or one that goes holds still: one value after the other."""
     parts = []
     for name in names:
-        content = known[name].erp if isinstance(change.after.get(name), list) else change.after.get(name)
+        content = _either(change, name)
+        if isinstance(content, list):
+            content = known[name].erp or known[name].edusign
         parts.append(line(span(f"{words(name)} ", "dim"), span(shown(content, now, look))))
     return folded(joined(parts, "  "), width) if parts else ()
 

@@ -61,11 +61,17 @@ def row(group: Group, now: datetime, width: int, look: Look, several: bool) -> L
     return cells(slots(several), content, width)
 
 
+def _doings(item: ItemView) -> dict[str, int]:
+    """How many of a hold's changes do what; of one kind of record, what they do to it."""
+    verbs: dict[str, int] = item.data.get("verbs") or {}
+    return {doing(verb, item.kind) if item.kind else verb: n for verb, n in verbs.items()}
+
+
 def _held(group: Group) -> str:
     """How many changes of what."""
-    verbs, kind = list(group.item.data.get("verbs") or {}), group.item.kind
-    what = doing(verbs[0], kind) if len(verbs) == 1 and kind else verbs[0] if len(verbs) == 1 else kind
-    return f"{group.count:,} {what or _('changes')}"
+    doings = list(_doings(group.item))
+    what = doings[0] if len(doings) == 1 else group.item.kind or _("changes")
+    return f"{group.count:,} {what}"
 
 
 def detail(group: Group, now: datetime, width: int, look: Look, signs: Signs) -> tuple[Line, ...]:
@@ -77,7 +83,7 @@ def detail(group: Group, now: datetime, width: int, look: Look, signs: Signs) ->
     ]
     facts = [
         (_("decided"), item.data.get("decided")),
-        (_("held"), counts(item.data.get("verbs") or {})),
+        (_("held"), counts(_doings(item))),
         (_("fields"), counts(item.data.get("fields") or {})),
         (_("bites"), spoils(item.bites_at, item.people, now, look)),
     ]

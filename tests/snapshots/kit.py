@@ -193,7 +193,7 @@ def _plan() -> PlanView:
                 verb="archive",
                 erp_id=f"A{n}",
                 label=label,
-                before={},
+                before={"email": f"p{n}@old.example"},
                 after={},
                 reason="gone from the ERP",
                 rule="R14",

@@ -62,7 +62,7 @@ def test_a_hold_is_approved_from_the_dashboard_in_three_keys_and_the_log_says_wh
         await desk.presses("a")
         await desk.sees(f"Approve 3 held changes of {hold.id}?", "update learner", "its approval is void")
         await desk.presses("y")
-        await desk.sees("An open window takes it up by itself")
+        await desk.sees("Written in the open window, else in the next")
         await desk.runs()
         assert await town.items("hold") == []
         await town.plan_is_empty()

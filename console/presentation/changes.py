@@ -117,9 +117,9 @@ def what(change: ChangeView, now: datetime, look: Look, signs: Signs, *, before:
 
 
 def _touched(change: ChangeView) -> list[str]:
-    """The fields whose value would be another, the rosters last."""
+    """The fields whose value would be another: as people say them, the rosters last."""
     names = [n for n in dict.fromkeys((*change.before, *change.after)) if _differs(change, n)]
-    return sorted(names, key=lambda name: isinstance(_either(change, name), list))
+    return sorted(names, key=lambda name: (isinstance(_either(change, name), list), name != "start"))
 
 
 def _differs(change: ChangeView, name: str) -> bool:

@@ -219,7 +219,7 @@ def test_under_a_freeze_writing_says_why_not_and_approving_what_it_waits_for() -
     async def story(desk: Desk) -> None:
         await to_changes(desk, "3 held")
         await desk.town.engine.freeze(FreezeRequest(connection="lyon", reason="exam day"), "bea")
-        await desk.until(lambda: desk.seen.status.connections[0].freeze is not None, "the freeze")
+        await desk.sees("FROZEN: lyon")
         await desk.presses("a")
         await desk.sees("lyon is frozen: nothing is written there")
         await desk.presses("y")

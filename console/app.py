@@ -174,7 +174,8 @@ class Console(App[int]):
     def front(self) -> Screen[Any] | None:
         """The topmost screen that is a Frame: a question above it does not keep it from being kept up."""
         for screen in reversed(self.screen_stack):
-            if isinstance(screen, Frame):
+            # One that is being taken down has lost its lines already.
+            if isinstance(screen, Frame) and screen.children:
                 return screen
         return None
 

@@ -78,7 +78,7 @@ class Frame(Screen[None]):
 
     def show_frame(self) -> None:
         """Header, tabs and footer as they are now."""
-        if not self.is_mounted or not self.children:  # it is going: its lines went first
+        if not self.is_mounted:
             return
         width = self.size.width or self.app.size.width
         console = self.console
@@ -89,7 +89,7 @@ class Frame(Screen[None]):
         self.show_footer()
 
     def show_footer(self) -> None:
-        if not self.is_mounted or not self.children:  # it is going: its lines went first
+        if not self.is_mounted:
             return
         console, width = self.console, self.size.width or self.app.size.width
         said = console.said

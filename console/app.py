@@ -172,10 +172,10 @@ class Console(App[int]):
 
     @property
     def front(self) -> Screen[Any] | None:
-        """The topmost screen that is a Frame: a question above it does not keep it from being kept up."""
+        """The topmost screen that is a Frame: a question above it does not keep it from being kept up. None
+        while there is none whole, as when the console is closing."""
         for screen in reversed(self.screen_stack):
-            # One that is being taken down has lost its lines already.
-            if isinstance(screen, Frame) and screen.children:
+            if isinstance(screen, Frame) and screen.whole:
                 return screen
         return None
 

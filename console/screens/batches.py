@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Step: TypeAlias = "Callable[[EngineClient], int]"
 """One request of a batch; how many changes it settled."""
-Then: TypeAlias = Callable[[], object]
+Then: TypeAlias = Callable[[bool], object]
+"""What follows a batch that was sent; told whether all of it was done."""
 K = TypeVar("K")
 
 
@@ -189,7 +190,7 @@ def _send(console: Console, steps: Sequence[Step], said: Callable[[int], str], t
         console.say(text, "good" if good else "bad")
         console.attachment.refresh()
         if then is not None:
-            then()
+            then(good)
 
     console.ask(work, lambda done: ended(said(done), True), group="batch", failed=lambda why: ended(why, False))
 
@@ -210,7 +211,7 @@ def _not_held(refs: Sequence[ChangeRef]) -> str:
 
 def _approved(n: int) -> str:
     text = ngettext("{n} approved.", "{n} approved.", n).format(n=n) if n else _("Approved.")
-    return text + " " + _("An open window takes it up by itself, else the next run; w writes now.")
+    return text + " " + _("Written in the open window, else in the next; w writes now.")
 
 
 def _left_out(n: int) -> str:

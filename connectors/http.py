@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -132,7 +132,8 @@ class _TooLarge(Fault):
 class HttpSession:
     """Requests of one connection to one system.
 
-    Routes are templates such as `GET /v1/student/{id}`; values given for the braces are percent-encoded.
+    Routes are templates such as `GET /v1/student/{id}`; values given for the braces are percent-encoded. A
+    route may end in a fixed query (`GET /api?action=LIST`), which tells apart what one path answers.
     Every public call raises Fault only.
     """
 
@@ -149,8 +150,10 @@ class HttpSession:
         transport: Any = None,
         limits: Limits | None = None,
         capture: Callable[[Exchange], None] | None = None,
+        empty_is_nothing: bool = False,
     ) -> None:
-        """`header` is (name, format with `{secret}`); nothing is sent yet.
+        """`header` is (name, format with `{secret}`); nothing is sent yet. `empty_is_nothing`: a success
+        without a body means that nothing was found (None), not that the answer broke off.
 
         `timeout_seconds` spans one request from its leaving to the last byte of its answer; waiting for the
         budget is not counted.
@@ -169,6 +172,7 @@ class HttpSession:
         self._transport = transport
         self._limits = limits
         self._capture = capture
+        self._empty_is_nothing = empty_is_nothing
         self._client: httpx.AsyncClient | None = None
 
     def redacted(self, text: str) -> str:
@@ -192,12 +196,17 @@ class HttpSession:
         *,
         params: Mapping[str, str] | None = None,
         json: Any = None,
+        give_up_when: frozenset[FaultCode] = frozenset(),
     ) -> Any:
-        """The JSON of a read, whatever its method; asked again where waiting can help. Raises Fault."""
+        """The JSON of a read, whatever its method; asked again where waiting can help. Raises Fault.
+
+        `give_up_when`: what is not tried again, because the caller knows something better to ask."""
         for attempt in range(1, TRIES + 1):
             try:
                 return await self._once(route, values, params, json, write=False)
             except Fault as fault:
+                if fault.code in give_up_when:
+                    raise
                 if attempt == TRIES or fault.code not in _RETRIED or isinstance(fault, _TooLarge):
                     raise
                 if fault.retry_after is not None and fault.retry_after > RETRY_AFTER_LIMIT:
@@ -216,9 +225,11 @@ class HttpSession:
         *,
         params: Mapping[str, str] | None = None,
         json: Any = None,
+        as_text: bool = False,
     ) -> Any:
-        """The JSON answer to a write sent once. Raises Fault; `committed` says whether it may be done."""
-        return await self._once(route, values, params, json, write=True)
+        """The JSON answer (or its text, where JSON is not what is due) to a write sent once. Raises Fault;
+        `committed` says whether it may be done."""
+        return await self._once(route, values, params, json, write=True, as_text=as_text)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -253,13 +264,17 @@ class HttpSession:
         json: Any,
         *,
         write: bool,
+        as_text: bool = False,
     ) -> Any:
         if self._limits is not None:
             await self._budget("all", self._limits.per_minute).take()
             if route in self._limits.heavy:
                 await self._budget("heavy", self._limits.heavy_per_minute).take()
         method, _space, template = route.partition(" ")
+        template, _mark, fixed = template.partition("?")
         path = template.format_map({name: segment(value) for name, value in (values or {}).items()})
+        if fixed:
+            params = {**dict(parse_qsl(fixed)), **(params or {})}
         self.requests[route] += 1
         request = self._opened().build_request(method, self._base_url + path, params=params, json=json)
         left = self._clock.monotonic()
@@ -293,7 +308,7 @@ class HttpSession:
         if self._capture is not None:
             text = self.redacted(body.decode("utf-8", "replace"))
             self._capture(Exchange(route, request.url.raw_path.decode(), json, response.status_code, text))
-        parsed = self._parsed(response, body, route, write)
+        parsed = self._parsed(response, body, route, write, as_text)
         self._note_skew(response, self._clock.monotonic() - left)
         return parsed
 
@@ -313,14 +328,20 @@ class HttpSession:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _parsed(self, response: httpx.Response, body: bytes, route: str, write: bool) -> Any:
+    def _parsed(
+        self, response: httpx.Response, body: bytes, route: str, write: bool, as_text: bool = False
+    ) -> Any:
         status = response.status_code
         if not 200 <= status < 300:
             raise self._refusal(response, body, route, write)
         if status == 204:
             return None
+        if as_text:
+            return body.decode("utf-8", "replace")
         start = body.lstrip()[:1]
         if not start:
+            if self._empty_is_nothing:
+                return None
             raise self._fault(FaultCode.truncated, route, "", write=write)
         try:
             return jsonlib.loads(body)

@@ -12,7 +12,7 @@ import asyncio
 import json as jsonlib
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -38,6 +38,8 @@ _MINUTE = 60.0
 # Requests may reach the server closer together than they left; a waiter also never wakes a hair too early.
 _MARGIN = 0.1
 _CONNECT_SECONDS = 10.0
+# Of a session whose secret changes, so many of the last ones are looked for in what is shown.
+_SECRETS_KEPT = 4
 
 _RETRIED = frozenset(
     {
@@ -161,8 +163,10 @@ class HttpSession:
         """The server's clock minus ours, in whole seconds, from the last answer that said its Date."""
         self._system = system
         self._base_url = base_url.rstrip("/")
+        self._header_format = header[1]
         self._header = (header[0], header[1].format(secret=secret))
         self._secret = secret
+        self._secrets: tuple[str, ...] = (secret,)
         self._clock = clock
         self._jitter = jitter
         self._timeout = timeout_seconds
@@ -173,7 +177,9 @@ class HttpSession:
 
     def redacted(self, text: str) -> str:
         """`text` without the secret."""
-        return text.replace(self._secret, "***") if self._secret else text
+        for secret in self._secrets:
+            text = text.replace(secret, "***") if secret else text
+        return text
 
     @property
     def budget_left(self) -> int | None:
@@ -185,18 +191,37 @@ class HttpSession:
         except RuntimeError:
             return self._limits.per_minute
 
+    def authorize(self, secret: str) -> None:
+        """Send another secret from now on; the ones before stay out of sight too."""
+        self._header = (self._header[0], self._header_format.format(secret=secret))
+        self._secrets = (secret, *self._secrets[: _SECRETS_KEPT - 1])
+
     async def read(
         self,
         route: str,
         values: Mapping[str, str] | None = None,
         *,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | str | None = None,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
     ) -> Any:
-        """The JSON of a read, whatever its method; asked again where waiting can help. Raises Fault."""
+        """The JSON of a read, whatever its method; asked again where waiting can help. Raises Fault.
+
+        `params` as text is a query as it stands, encoded already. `form` is a body as a browser's form sends
+        it."""
+        return await self._again(lambda: self._once(route, values, params, json, form, write=False))
+
+    async def read_text(self, route: str, *, accept: str) -> str:
+        """The text of a read whose answer is no JSON; asked again where waiting can help. Raises Fault."""
+        text: str = await self._again(
+            lambda: self._once(route, None, None, None, None, write=False, accept=accept)
+        )
+        return text
+
+    async def _again(self, once: Callable[[], Awaitable[Any]]) -> Any:
         for attempt in range(1, TRIES + 1):
             try:
-                return await self._once(route, values, params, json, write=False)
+                return await once()
             except Fault as fault:
                 if attempt == TRIES or fault.code not in _RETRIED or isinstance(fault, _TooLarge):
                     raise
@@ -218,7 +243,7 @@ class HttpSession:
         json: Any = None,
     ) -> Any:
         """The JSON answer to a write sent once. Raises Fault; `committed` says whether it may be done."""
-        return await self._once(route, values, params, json, write=True)
+        return await self._once(route, values, params, json, None, write=True)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -231,15 +256,9 @@ class HttpSession:
 
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:
-            name, value = self._header
             self._client = httpx.AsyncClient(
                 transport=self._transport,
-                # Bytes: a stray character in a key must not end in an encoding error that quotes it.
-                headers={
-                    name.encode(): value.encode(),
-                    b"Accept": b"application/json",
-                    b"User-Agent": b"rollcall",
-                },
+                headers={"Accept": "application/json", "User-Agent": "rollcall"},
                 timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
                 follow_redirects=False,
             )
@@ -249,10 +268,12 @@ class HttpSession:
         self,
         route: str,
         values: Mapping[str, str] | None,
-        params: Mapping[str, str] | None,
+        params: Mapping[str, str] | str | None,
         json: Any,
+        form: Mapping[str, str] | None,
         *,
         write: bool,
+        accept: str = "",
     ) -> Any:
         if self._limits is not None:
             await self._budget("all", self._limits.per_minute).take()
@@ -261,7 +282,16 @@ class HttpSession:
         method, _space, template = route.partition(" ")
         path = template.format_map({name: segment(value) for name, value in (values or {}).items()})
         self.requests[route] += 1
-        request = self._opened().build_request(method, self._base_url + path, params=params, json=json)
+        url = self._base_url + path
+        if isinstance(params, str):
+            url, params = f"{url}?{params}" if params else url, None
+        # Bytes: a stray character in a key must not end in an encoding error that quotes it.
+        headers = [
+            (name.encode(), value.encode()) for name, value in (self._header, ("Accept", accept)) if value
+        ]
+        request = self._opened().build_request(
+            method, url, params=params, json=json, data=form, headers=headers
+        )
         left = self._clock.monotonic()
         answered = False
         try:
@@ -293,7 +323,7 @@ class HttpSession:
         if self._capture is not None:
             text = self.redacted(body.decode("utf-8", "replace"))
             self._capture(Exchange(route, request.url.raw_path.decode(), json, response.status_code, text))
-        parsed = self._parsed(response, body, route, write)
+        parsed = self._parsed(response, body, route, write, as_text=bool(accept))
         self._note_skew(response, self._clock.monotonic() - left)
         return parsed
 
@@ -313,7 +343,7 @@ class HttpSession:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _parsed(self, response: httpx.Response, body: bytes, route: str, write: bool) -> Any:
+    def _parsed(self, response: httpx.Response, body: bytes, route: str, write: bool, *, as_text: bool) -> Any:
         status = response.status_code
         if not 200 <= status < 300:
             raise self._refusal(response, body, route, write)
@@ -322,6 +352,8 @@ class HttpSession:
         start = body.lstrip()[:1]
         if not start:
             raise self._fault(FaultCode.truncated, route, "", write=write)
+        if as_text:
+            return body.decode("utf-8", "replace")
         try:
             return jsonlib.loads(body)
         except (ValueError, RecursionError):

@@ -21,7 +21,7 @@ from connectors.hyperplanning import connector
 from connectors.hyperplanning.simulator.absences import Absences
 from connectors.hyperplanning.simulator.dialect import Dialect
 from connectors.hyperplanning.simulator.rest import RestRoutes
-from connectors.hyperplanning.simulator.soap import SoapRoutes
+from connectors.hyperplanning.simulator.soap import SoapRoutes, sayable
 from connectors.hyperplanning.simulator.store import Store
 from connectors.hyperplanning.simulator.switches import DEMO_PASSWORD, DEMO_USER, HyperplanningSwitches
 from connectors.simulation.control import Control, controlled
@@ -35,6 +35,7 @@ __all__ = [
     "HyperplanningSimulator",
     "HyperplanningSwitches",
     "simulated",
+    "simulated_over_soap",
 ]
 
 _KEYS_PER_REQUEST = 200
@@ -93,28 +94,36 @@ class HyperplanningSimulator:
         return self.store.codes_of(identity)
 
     def dump(self) -> dict[str, Any]:
-        """The ledgers and the rows in neutral words (`connectors.simulation.erp_dump`). `least_requests`: the
-        fewest an import of today's horizon can do with, through the interface that was asked."""
+        """The ledgers and the rows in neutral words (`connectors.simulation.erp_dump`), as the interface that
+        was asked can say them. `least_requests`: the fewest an import can do with, by the day it runs on."""
+        told = self.store.neutral()
         return {
             "system": "hyperplanning",
             **self.control.ledgers(),
             "zone": self.store.school.zone,
-            "neutral": self.store.neutral(),
+            "neutral": sayable(told) if self._over_soap() else told,
             "least_requests": {"import": self._least()},
         }
 
-    def _least(self) -> int:
-        first = self.store.today()
-        courses = self.store.courses_between(first, first + timedelta(days=connector.horizon_days - 1))
-        taking_place = sum(1 for one in courses if not one.parent)
+    def _least(self) -> dict[str, int]:
         groups, tds = len(self.store.groups), len(self.store.tdoptions())
-        root = self.switches.soap_root
-        if any(f" {root}/" in route for route in self.control.requests):
-            # Keys and columns of people, groups, rooms and subjects; each TD group's promotion; then courses.
-            columns = 4 + 4 + 2 + (2 if tds else 1) + 2 + 2
-            return columns + tds + groups + 2 + len(courses) + taking_place
-        # Teachers, learners, promotions, TD groups, rooms, subjects, courses.
-        return 7 + groups + -(-taking_place // _KEYS_PER_REQUEST)
+        school, found = self.store.school, {}
+        for n in range((school.last - school.first).days + 1):
+            day = school.first + timedelta(days=n)
+            courses = self.store.courses_between(day, day + timedelta(days=connector.horizon_days - 1))
+            taking_place = sum(1 for one in courses if not one.parent)
+            if self._over_soap():
+                # Keys and columns of people, groups, rooms and subjects; each TD group's promotion; courses.
+                columns = 4 + 4 + 2 + (2 if tds else 1) + 2 + 2
+                least = columns + tds + groups + 2 + len(courses) + taking_place
+            else:
+                # Teachers, learners, promotions, TD groups, rooms, subjects, courses.
+                least = 7 + groups + -(-taking_place // _KEYS_PER_REQUEST)
+            found[day.isoformat()] = least
+        return found
+
+    def _over_soap(self) -> bool:
+        return any(f" {self.switches.soap_root}/" in route for route in self.control.requests)
 
     @staticmethod
     def _sub_collection(answer: Any) -> Any:
@@ -123,15 +132,21 @@ class HyperplanningSimulator:
         return None
 
 
-simulated = SimulatedErp(
-    connector=connector,
-    switches=HyperplanningSwitches,
-    secret="password",
-    simulator=HyperplanningSimulator,
-    settings=lambda url, secret: {
-        "url": f"{url}{HyperplanningSwitches().prefix}",
-        "user": DEMO_USER,
-        "password": secret,
-        "accept_unverified": True,
-    },
-)
+def _simulated(protocol: str, path: str) -> SimulatedErp:
+    return SimulatedErp(
+        connector=connector,
+        switches=HyperplanningSwitches,
+        secret="password",
+        simulator=HyperplanningSimulator,
+        settings=lambda url, secret: {
+            "url": f"{url}{path}",
+            "protocol": protocol,
+            "user": DEMO_USER,
+            "password": secret,
+            "accept_unverified": True,
+        },
+    )
+
+
+simulated = _simulated("rest", HyperplanningSwitches().prefix)
+simulated_over_soap = _simulated("soap", HyperplanningSwitches().soap_root)

@@ -386,12 +386,18 @@ def _element(name: str, told: Any) -> str:
         return f'<{name} xsi:nil="true"/>'
     if isinstance(told, list):
         return f"<{name}>{''.join(_element(*one) for one in told)}</{name}>"
-    return f"<{name}>{escape(_printable(told))}</{name}>"
+    return f"<{name}>{escape(sayable(told))}</{name}>"
 
 
-def _printable(text: str) -> str:
-    """XML has no place for control characters: they are left out, as a server must."""
-    return "".join(c for c in text if c >= " " or c in "\t\n\r")
+def sayable(told: Any) -> Any:
+    """What XML can carry of a text, or of all texts in `told`: it has no place for control characters."""
+    if isinstance(told, str):
+        return "".join(c for c in told if c >= " " or c in "\t\n\r")
+    if isinstance(told, list):
+        return [sayable(one) for one in told]
+    if isinstance(told, dict):
+        return {name: sayable(one) for name, one in told.items()}
+    return told
 
 
 def _enveloped(inside: str) -> str:
@@ -406,7 +412,7 @@ def _enveloped(inside: str) -> str:
 def _fault(message: str) -> Response:
     inside = (
         "<soap:Fault><faultcode>soap:Server</faultcode>"
-        f"<faultstring>{escape(_printable(message))}</faultstring></soap:Fault>"
+        f"<faultstring>{escape(sayable(message))}</faultstring></soap:Fault>"
     )
     return _xml(_enveloped(inside), 500)
 

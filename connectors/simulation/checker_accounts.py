@@ -382,9 +382,9 @@ def minimum_requests(
 ) -> dict[str, int]:
     """The fewest requests an import that ran from `started` to `ended` could do with, by side.
 
-    Of the ERP's the simulator says it (`least_requests` of its dump, a number or one per local day). Edusign's: from the row counts and
-    page sizes of the raw stores as they were at `started`, told from the dumps at the end by undoing what the
-    ledgers say happened since.
+    Of the ERP's the simulator says it (`least_requests` of its dump, a number or one per local day). Of
+    Edusign's: from the row counts and page sizes of the raw stores as they were at `started`, told from the
+    dumps at the end by undoing what the ledgers say happened since.
     """
     past = _Past(edusign_dump, started)
     reads = 1

@@ -314,12 +314,8 @@ class HyperplanningClient:
         day = mapping.day_of(session)
         if day is None:
             return Sighting(state="unknown")
-        course = mapping.course_of(session)
-        known = {mapped("cours", mapping.key, row) for row in await self._source.courses(day, day)}
-        if course not in known:
-            return Sighting(state="gone")
         names = await self._names()
-        for row in await self._source.sessions([course], day, day):
+        for row in await self._source.sessions_of(mapping.course_of(session), day):
             if mapped("detail_seances_placees", mapping.session_id, row) == session:
                 return Sighting(state="alive", entry=self._session(row, names))
         return Sighting(state="gone")

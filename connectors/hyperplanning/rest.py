@@ -168,6 +168,9 @@ class RestSource:
         found = await gathered(courses, self._placed_of_one, self._settings.concurrency)
         return [row for rows in found for row in rows]
 
+    async def sessions_of(self, course: str, day: date) -> list[Row]:
+        return await self.sessions([course], day, day)
+
     async def _placed(self, keys: Sequence[str], first: date, last: date) -> list[Row]:
         params = {"cle": ",".join(keys), **_between(first, last)}
         rows = await self._rows(_PLACED, _SESSION, _SESSION_TOO, params, dated=True)

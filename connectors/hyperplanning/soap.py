@@ -201,6 +201,11 @@ class SoapSource:
         found = await gathered(courses, self._placed, self._settings.concurrency)
         return [row for rows in found for row in rows]
 
+    async def sessions_of(self, course: str, day: date) -> list[Row]:
+        # Asked for a course that is gone, the detail is a fault that says nothing certain.
+        keys = await self._list(("TousLesCoursEntre2Dates",), {"ADate1": day, "ADate2": day})
+        return await self._placed(course) if course in keys else []
+
     async def _placed(self, course: str) -> list[Row]:
         said = items(await self._call((_DETAIL,), {"ACours": course}))
         rows = [_session_row(course, node) for node in said]

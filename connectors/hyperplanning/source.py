@@ -74,6 +74,10 @@ class Source(Protocol):
         """The placed sessions of these courses between two local dates, both included."""
         ...
 
+    async def sessions_of(self, course: str, day: date) -> list[Row]:
+        """One course's placed sessions, at least those of a local date; none where the course is gone."""
+        ...
+
     async def labels(self, what: Labels) -> list[Row]: ...
 
     async def rubrics(self, what: Filtered, keys: list[str], family: str) -> dict[str, frozenset[str]]:

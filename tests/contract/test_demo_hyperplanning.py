@@ -31,10 +31,11 @@ def test_R12_the_session_moved_as_it_is_keeps_its_sheet(report: dict[str, Any]) 
 
 
 def test_an_unchanged_school_costs_the_least(report: dict[str, Any]) -> None:
-    last = report["runs"][-1]
-    assert last["changes"] == {} and last["held"] == 0
-    for side, least in last["minimum_requests"].items():
-        assert last["requests"][side] <= 1.10 * least
+    quiet = [run for run in report["runs"] if run["changes"] == {} and not run["held"]]
+    assert quiet
+    for run in quiet:
+        for side, least in run["minimum_requests"].items():
+            assert run["requests"][side] <= 1.10 * least
 
 
 def test_over_soap_the_end_is_as_good(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -28,6 +28,7 @@ from connectors.hyperplanning.source import (
     Certainty,
     Filtered,
     Groups,
+    Keyed,
     Labels,
     People,
     drift_fault,
@@ -112,7 +113,7 @@ class RestSource:
             return [], named or mapping.EMAIL_NAMES[0]
         return rows, mapped(route, lambda rows: mapping.email_name(rows, named), rows)
 
-    async def person(self, what: People, key: str) -> bool:
+    async def stands(self, what: Keyed, key: str) -> bool:
         route = f"GET /{what}"
         rows = await self._rows(route, ("cle",), params={"cle": key}, remember=False)
         return any(mapped(route, mapping.key, row) == key for row in rows)

@@ -43,7 +43,16 @@ from connectors.hyperplanning.envelope import (
 )
 from connectors.hyperplanning.mapping import Row, Unit
 from connectors.hyperplanning.rest import basic
-from connectors.hyperplanning.source import Certainty, Filtered, Groups, Labels, People, drift_fault, gathered
+from connectors.hyperplanning.source import (
+    Certainty,
+    Filtered,
+    Groups,
+    Keyed,
+    Labels,
+    People,
+    drift_fault,
+    gathered,
+)
 from engine.faults import came
 from engine.ports import Capability, Fault, FaultCode, Finding, Surroundings
 from engine.words import _
@@ -150,7 +159,7 @@ class SoapSource:
         columns = {"nom": "Noms", "prenom": "Prenoms", "email": "EMails"}
         return await self._rows(what, keys, columns), "email"
 
-    async def person(self, what: People, key: str) -> bool:
+    async def stands(self, what: Keyed, key: str) -> bool:
         return key in await self._all(what)
 
     async def groups(self, what: Groups) -> list[Row]:

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 People: TypeAlias = Literal["etudiants", "enseignants"]
 Groups: TypeAlias = Literal["promotions", "tdoptions"]
+Keyed: TypeAlias = Literal["etudiants", "enseignants", "promotions", "tdoptions"]
 Labels: TypeAlias = Literal["salles", "matieres"]
 Certainty: TypeAlias = Literal["documented", "seen", "inferred", "unknown"]
 Filtered: TypeAlias = Literal["etudiants", "cours"]
@@ -51,8 +52,8 @@ class Source(Protocol):
         """Everybody of the base, and the name of the field that holds e-mails."""
         ...
 
-    async def person(self, what: People, key: str) -> bool:
-        """Whether this one person stands in the base."""
+    async def stands(self, what: Keyed, key: str) -> bool:
+        """Whether this one record stands in the base."""
         ...
 
     async def groups(self, what: Groups) -> list[Row]: ...

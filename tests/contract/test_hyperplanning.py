@@ -261,7 +261,8 @@ async def test_R13_looking_for_one(make: Make, protocol: str, departed: str) -> 
     assert await state("learner", key(learner.identity)) == "alive"
     assert await state("speaker", key(speaker.identity)) == "alive"
     assert await state("learner", "999999") == await state("speaker", "999999") == "gone"
-    assert await state("group", "41") == "unknown"
+    assert await state("group", "41") == await state("group", "td-41") == "alive"
+    assert await state("group", "4141") == await state("group", "td-4141") == "gone"
     store.depart(learner.identity)
     assert await state("learner", key(learner.identity)) == "gone"
     before, doomed = key(moved), key(cancelled)
@@ -391,7 +392,7 @@ async def test_a_lateness_is_written_over_rest_and_not_over_soap(make: Make) -> 
     absences = await Absences.of(
         make({"rest_duration": "minutes"}, duration_unit="minutes", accept_unverified=True)
     )
-    assert absences.erp.carries == {"absent", "late", "justified"}
+    assert absences.erp.carries == {"absent", "late", "left_early", "justified"}
     await absences.write(absences.attendance(absences.one, "present", late=20))
     (row,) = absences.rows()
     assert (row["state"], row["minutes"]) == ("late", 20)
@@ -401,9 +402,35 @@ async def test_a_lateness_is_written_over_rest_and_not_over_soap(make: Make) -> 
     await absences.write(absences.attendance(absences.one))
     assert [row["state"] for row in absences.rows()] == ["absent"]
     over_soap = await Absences.of(make(protocol="soap", accept_unverified=True))
-    assert over_soap.erp.carries == {"absent", "justified"}
+    assert over_soap.erp.carries == {"absent", "left_early", "justified"}
     await over_soap.write(over_soap.attendance(over_soap.one, "present", late=20))
     assert over_soap.rows() == []
+
+
+@pytest.mark.parametrize("protocol", ["rest", "soap"])
+async def test_leaving_early_is_an_absence_of_the_rest(make: Make, protocol: str) -> None:
+    absences = await Absences.of(make(protocol=protocol, accept_unverified=True))
+    await absences.write(absences.attendance(absences.one, "present", left_early=30))
+    (there,) = await absences.standing()
+    assert (there.state, there.left_early, there.late) == ("present", 30, 0)
+    assert absences.sheet.end is not None and there.first == absences.sheet.end - timedelta(minutes=30)
+    if protocol == "rest":
+        await absences.write(absences.attendance(absences.one, "present", left_early=30, late=10))
+        (there,) = await absences.standing()
+        assert (there.left_early, there.late, there.key.count("+")) == (30, 10, 1)
+    await absences.write(absences.attendance(absences.one, "present"))
+    assert await absences.standing() == ()
+
+
+async def test_one_persons_trouble_does_not_stop_the_others(make: Make) -> None:
+    absences = await Absences.of(make(accept_unverified=True))
+    absences.pair.simulator.store.record_absence(
+        absences.person(absences.one), f"{START}T08:00:00", f"{START}T18:00:00", justified=True
+    )
+    with pytest.raises(Fault) as caught:
+        await absences.write(absences.attendance(absences.one), absences.attendance(absences.two))
+    assert caught.value.committed == "unknown"
+    assert {a.person for a in await absences.standing()} == {absences.one, absences.two}
 
 
 async def test_R26_what_somebody_changed_meanwhile_is_not_touched(make: Make) -> None:
@@ -467,7 +494,10 @@ async def test_without_the_right_to_write_nothing_is(make: Make) -> None:
 
 async def test_the_write_is_off_until_accepted(make: Make) -> None:
     client = make().client
-    assert client.attendance is None
+    assert client.attendance is not None and client.attendance.carries == frozenset()
+    sheet = Sheet(id="1@2026-10-19T09:00", start=NOW, end=NOW)
+    with pytest.raises(Fault):
+        await client.attendance.write(sheet, (), ())
     (write,) = [one for one in client.capabilities if one.name == "write absences"]
     assert (write.on, write.certainty) == (False, "inferred") and write.why_off
     (seen,) = [one for one in make(protocol="soap").client.capabilities if one.name == "write absences"]

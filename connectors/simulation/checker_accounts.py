@@ -37,6 +37,7 @@ WIRE_VERBS: dict[str, frozenset[str]] = {
 """The writes that may stand for an intent of each verb."""
 
 _STAMP = frozenset({"API_ID", "API_TYPE"})
+_MARKS = frozenset({"sign", "late", "early", "exclude", "absent"})
 _PROFESSOR = re.compile(r"PROFESSOR(_\d+)?")
 
 Write = Mapping[str, Any]
@@ -285,8 +286,9 @@ class _LostInEdusign:
         """What a later edit of the same supersedes."""
         if edit["action"] in ("add", "remove"):
             return ("STUDENTS", str(edit["after"] or edit["before"]))
-        if edit["action"] in ("sign", "late"):
-            return (edit["action"], str(edit["after"]))
+        if edit["action"] in _MARKS:
+            # Of the marks one learner got on a sheet the last counts.
+            return ("mark" if edit["field"] == "STUDENTS" else edit["action"], str(edit["after"]))
         return (str(edit["field"]),)
 
     def _stands(self, edit: Mapping[str, Any]) -> bool:
@@ -300,11 +302,13 @@ class _LostInEdusign:
             return bool(edit["after"] in ids if action == "add" else edit["before"] not in ids)
         if action in ("archive", "restore"):
             return bool(row["HIDDEN"] == after)
-        if action in ("sign", "late"):
+        if action in _MARKS:
             if field != "STUDENTS":
                 return bool(row.get(field.replace("PROFESSOR", "PROFESSOR_SIGNATURE", 1)))
             states = [p for p in row["STUDENTS"] if p["studentId"] == after]
-            return any(p["state"] for p in states)
+            if action == "exclude":
+                return any(p["excluded"] for p in states)
+            return any(bool(p["state"]) == (action != "absent") for p in states)
         if action in ("lock", "unlock"):
             return bool(row["LOCKED"] == after)
         if action != "edit":

@@ -64,7 +64,7 @@ from engine.sights import Sights
 from engine.state.store import Store
 from engine.state.transaction import Transaction
 from engine.views import Recorded, connection_view, event_view, soonest
-from engine.windows import recorded_key
+from engine.windows import Flow, recorded_key
 from engine.words import _
 
 T = TypeVar("T")
@@ -321,9 +321,10 @@ class Engine:
     async def decide(self, request: DecideRequest, actor: str) -> ItemView:
         item = await self.item(request.item)
         connection = self._connection(item.connection)
-        expires = approval_ends(connection.config, self.clock.now())
+        flow: Flow = "export" if item.data.get("flow") == "export" else "import"
+        expires = approval_ends(connection.config, self.clock.now(), flow)
         settled = await self.store.transact(lambda tx: decide(tx, connection.config, request, actor, expires))
-        self._conduct.follow_up(connection)
+        self._conduct.follow_up(connection, flow)
         return settled
 
     async def freeze(self, request: FreezeRequest, actor: str) -> FreezeView:
@@ -476,8 +477,12 @@ def _only(text: str) -> tuple[Kind, str] | None:
 def _recorded(tx: Transaction, connection: Connection, now: datetime) -> Recorded:
     """What the store holds of a connection that its view shows; occurrences from yesterday on."""
     name = connection.name
-    # A plan writes nothing: it is no last run.
-    runs = [r for r in tx.runs(name, limit=20) if r.state != "running" and r.trigger != "plan"]
+    # A plan writes nothing: it is no last run. What exports do is told of the absences.
+    runs = [
+        r
+        for r in tx.runs(name, limit=40)
+        if r.state != "running" and r.trigger != "plan" and r.flow == "import"
+    ]
     rows = tx.occurrences(name, (now - timedelta(days=1)).date())
     return Recorded(
         last_run=runs[0] if runs else None,

@@ -142,7 +142,7 @@ class ErpAttendance(Protocol):
     """The part of an ERP that takes attendance. Sessions, people and reasons are the ERP's own keys."""
 
     carries: frozenset[Carried]
-    """What its write can say."""
+    """What its write can say; nothing where absences can only be read, so that people bring them in by hand."""
 
     async def reasons(self) -> tuple[Reason, ...]:
         """The ERP's reasons, those an administrator named where it has no list. May raise Fault."""

@@ -255,14 +255,7 @@ class EdusignClient:
             zone = ZoneInfo(scope.zone)
             meant = [one for one in found.values() if _within(one.record, scope, zone)]
             accepted = await self._justified() if any(one.locked for one in meant) else {}
-            for one in meant:
-                sheets.append(
-                    self._mapped(
-                        _LIST["sheet"],
-                        lambda row, one=one: mapping.roll_call(row, one, accepted),  # type: ignore[misc]
-                        reading.rows[one.id],
-                    )
-                )
+            sheets = [self._roll_call(one, reading.rows[one.id], accepted) for one in meant]
         except Fault as error:
             error.pages_read = reading.pages
             fault = error
@@ -273,6 +266,11 @@ class EdusignClient:
             fault_line="" if fault is None else fault_line(fault, self._connection),
             pages=reading.pages,
         )
+
+    def _roll_call(
+        self, one: Seen, row: mapping.Row, accepted: Mapping[str, list[mapping.Justified]]
+    ) -> RollCall:
+        return self._mapped(_LIST["sheet"], lambda row: mapping.roll_call(row, one, accepted), row)
 
     async def absence_reasons(self) -> tuple[Reason, ...]:
         """The built-in reasons and the school's own. Raises Fault."""
@@ -295,9 +293,7 @@ class EdusignClient:
                 break
             if again := seen.intersection(ids):
                 came_twice = f"page {page} shows {min(again)}, which came before"
-                raise Fault(
-                    FaultCode.repeated_page, system="edusign", route=_JUSTIFIED, came=came(came_twice)
-                )
+                raise Fault(FaultCode.repeated_page, system="edusign", route=_JUSTIFIED, came=came(came_twice))
             for row in rows:
                 one = self._mapped(_JUSTIFIED, mapping.justified, row)
                 if one is not None:

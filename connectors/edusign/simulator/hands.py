@@ -187,7 +187,13 @@ class Hands:
         row = self._open_sheet(sheet)
         at = self._store.stamp()
         self._state(row, learner).update(
-            state=False, signature=None, timestamp=None, delay=0, earlyDeparture=None, excluded=None, dateUpdated=at
+            state=False,
+            signature=None,
+            timestamp=None,
+            delay=0,
+            earlyDeparture=None,
+            excluded=None,
+            dateUpdated=at,
         )
         self._marked(row, "absent", who, "STUDENTS", learner)
 

@@ -164,8 +164,8 @@ class EdusignSwitches(BaseModel):
     # Absences
     absence_status: Literal["text", "number", "none"] = Field(
         "text",
-        description="STATUS in the list of justified absences: pending, accepted, refused; 0, 1, -1; or no such "
-        "key, and then only accepted ones are listed (unknown).",
+        description="STATUS in the list of justified absences: pending, accepted, refused; 0, 1, -1; or no "
+        "such key, and then only accepted ones are listed (unknown).",
     )
     absence_id_links: bool = Field(
         True, description="An accepted justification of a sheet is named by the state's absenceId (seen)."

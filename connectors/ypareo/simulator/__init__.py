@@ -2,8 +2,7 @@
 
 Certainty of what is imitated: routes, header, field names, the three date forms and objects keyed by code are
 seen in client code; `[]` for an empty collection, the zone and the error texts are inferred or unknown, and
-each such choice is a switch (`YpareoSwitches`). Nothing here writes through the API: the absence write of the
-"expert" key is unknown. People's edits come through the control plane and stand in its edit ledger, where
+each such choice is a switch (`YpareoSwitches`). The write of absences is an ASSUMPTION (see `absences`). People's edits come through the control plane and stand in its edit ledger, where
 fields have neutral names (last_name, email, day, start …), dates and times are ISO, and people, groups and
 sessions are given by hidden identity.
 """
@@ -22,6 +21,7 @@ from starlette.routing import Route
 
 from connectors.simulation.control import Control, controlled, instant
 from connectors.simulation.school import School, true_instant
+from connectors.ypareo.simulator.absences import AbsenceWrites
 from connectors.ypareo.simulator.dialect import BadDate, Dialect, course_row, dashed
 from connectors.ypareo.simulator.store import GroupRow, LearnerRow, SessionRow, Store
 from connectors.ypareo.simulator.switches import DEMO_TOKEN, YpareoSwitches
@@ -165,7 +165,8 @@ class YpareoSimulator:
             f"/planning/{span}/apprenant/{{code}}": self._get_learner_planning,
             f"/absences/{span}": self._get_absences,
         }
-        return [Route(BASE + path, self._dated(handler), methods=["GET"]) for path, handler in table.items()]
+        reads = [Route(BASE + path, self._dated(handler), methods=["GET"]) for path, handler in table.items()]
+        return [*reads, *AbsenceWrites(self.store, self.control, self.switches).routes(BASE)]
 
     def _dated(
         self, handler: Callable[[Request], Awaitable[Response]]

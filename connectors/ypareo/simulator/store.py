@@ -91,6 +91,9 @@ class AbsenceRow:
     reason: str
 
 
+MOTIVES: dict[str, int] = {"Absence injustifiée": 1, "Maladie": 2, "Retard": 3, "Convocation officielle": 4}
+"""The school's motives of absence, code by name."""
+
 _EDITABLE: dict[type, tuple[str, ...]] = {
     LearnerRow: ("last_name", "first_name", "born", "email", "portal_email", "phone", "site"),
     StaffRow: ("last_name", "first_name", "email", "trainer", "administrative"),
@@ -138,6 +141,8 @@ class Store:
                 list(one.groups), list(one.learners), list(one.staff), list(one.rooms), one.remote,
             )  # fmt: skip
         self.absences: list[AbsenceRow] = []
+        self.motives = dict(MOTIVES)
+        self._last_absence_code = 40000
         self._by_group: dict[str, list[SessionRow]] | None = None
         for group in school.groups:
             self.courses.setdefault(group.course, 31 + len(self.courses))
@@ -159,6 +164,8 @@ class Store:
             "change_speaker": self.change_speaker,
             "swap_learners": self.swap_learners,
             "record_absence": self.record_absence,
+            "change_absence": self.change_absence,
+            "remove_absence": self.remove_absence,
         }
 
     # What people do in the ERP. Each raises ControlError where the order makes no sense.
@@ -338,10 +345,56 @@ class Store:
         first, last = datetime.fromisoformat(start), datetime.fromisoformat(end)
         if first.tzinfo or last.tzinfo or last < first:
             raise ControlError("an absence has two wall times, the later one last")
-        code = 40001 + len(self.absences)
-        self.absences.append(AbsenceRow(code, identity, first, last, justified, late, reason))
-        self._noted(row, "absence", "", None, {"start": start, "end": end}, who)
-        return code
+        one = self.absent(identity, first, last, justified, late, reason)
+        self._noted(row, "absence", "", None, {"code": one.code, "start": start, "end": end}, who)
+        return one.code
+
+    def change_absence(
+        self,
+        code: int,
+        justified: bool | None = None,
+        reason: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        who: str = "",
+    ) -> None:
+        """Justify an absence, or correct it; what isn't given stays."""
+        one = self.absence(code)
+        before = {"justified": one.justified, "reason": one.reason}
+        if justified is not None:
+            one.justified = justified
+        if reason is not None:
+            self.motives.setdefault(reason, 1 + len(self.motives))
+            one.reason = reason
+        if start is not None:
+            one.first = datetime.fromisoformat(start)
+        if end is not None:
+            one.last = datetime.fromisoformat(end)
+        after = {"code": code, "justified": one.justified, "reason": one.reason}
+        self._noted(self.learners[one.identity], "change_absence", "", before, after, who)
+
+    def remove_absence(self, code: int, who: str = "") -> None:
+        """Strike an absence."""
+        one = self.absence(code)
+        self.absences.remove(one)
+        self._noted(self.learners[one.identity], "remove_absence", "", {"code": code}, {"code": code}, who)
+
+    def absence(self, code: int) -> AbsenceRow:
+        """Raises ControlError where there is none of this code."""
+        found = next((one for one in self.absences if one.code == code), None)
+        if found is None:
+            raise ControlError(f"the ERP has no absence {code}")
+        return found
+
+    def absent(
+        self, identity: str, first: datetime, last: datetime, justified: bool, late: bool, reason: str
+    ) -> AbsenceRow:
+        """A new absence under the next code."""
+        self._last_absence_code += 1
+        self.motives.setdefault(reason, 1 + len(self.motives))
+        one = AbsenceRow(self._last_absence_code, identity, first, last, justified, late, reason)
+        self.absences.append(one)
+        return one
 
     # The store
 

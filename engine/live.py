@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from engine.absences.desk import AbsenceDesk
 from engine.clock import Clock
 from engine.conduct import Conduct, approval_ends
 from engine.config import Config, masked
@@ -33,6 +34,7 @@ from engine.ports import Fault
 from engine.records import KINDS, Kind
 from engine.schedule import Schedule
 from engine.service.models import (
+    AbsenceView,
     ApplyRequest,
     ChangePage,
     ChangeRef,
@@ -56,10 +58,11 @@ from engine.service.models import (
     SheetView,
     SkipRequest,
     StatusView,
+    TickRequest,
     TodayView,
 )
 from engine.service.operations import Refusal
-from engine.sift import item_facets, run_facets, sheet_facets, sifted
+from engine.sift import absence_facets, item_facets, run_facets, sheet_facets, sifted
 from engine.sights import Sights
 from engine.state.store import Store
 from engine.state.transaction import Transaction
@@ -113,6 +116,7 @@ class Engine:
         self._schedule = Schedule(
             store, clock, {n: c.config for n, c in connections.items()}, self._conduct.start_occurrence
         )
+        self._absences = AbsenceDesk(store, clock, connections)
         self._sights = Sights(store, clock, connections, self._conduct.running)
         self._reading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="log-read")
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-write")
@@ -211,6 +215,8 @@ class Engine:
         ended = await self.wait_run(run.id)
         if ended.state == "failed":
             raise Refusal("failed", "; ".join(part for part in (ended.message, *ended.faults) if part))
+        if request.flow == "export":
+            return await self._absences.plan(connection, ended)
         return await self.last_plan(connection.name)
 
     async def start_plan(self, request: PlanRequest, actor: str) -> RunView:
@@ -408,6 +414,18 @@ class Engine:
 
     async def config(self) -> dict[str, Any]:
         return masked(self.settings)
+
+    # Absences
+
+    async def absences(self, connection: str = "", query: str = "", me: str = "") -> tuple[AbsenceView, ...]:
+        parsed = self._parsed(query, me)
+        return sifted(parsed, await self._absences.views(self._chosen(connection)), absence_facets)
+
+    async def tick(self, request: TickRequest, actor: str) -> tuple[AbsenceView, ...]:
+        return await self._absences.tick(request, actor)
+
+    async def absence_form(self, connection: str) -> tuple[str, bytes, int]:
+        return await self._absences.form(self._connection(connection))
 
     # Records
 

@@ -3,8 +3,8 @@
 What it stands on, and how sure it is:
 
 * Seen in client code: `GET /r/v1/absences/{first}/{last}`, an object keyed by code; rows of a learner between
-  two dates with minutes since midnight, `isJustifie`, `isRetard`, a motive as an object or flat. A lateness is a
-  row with `isRetard`; no row names a session, so a row belongs to the sessions it overlaps.
+  two dates with minutes since midnight, `isJustifie`, `isRetard`, a motive as an object or flat. A lateness is
+  a row with `isRetard`; no row names a session, so a row belongs to the sessions it overlaps.
 * Inferred: leaving early is a row that ends with the session and begins in it.
 * Unknown: everything about writing. The routes and names used here are an ASSUMPTION, by the only write that
   was ever seen (a PUT that echoes the names of what is read); they are settings, and off unless

@@ -125,16 +125,19 @@ class ExportPlan:
 
 def to_look_at(given: Given) -> tuple[Sheet, ...]:
     """The sessions of which the ERP must be asked what stands there: those where a wish differs from the base,
-    or something was ticked."""
-    return tuple(
-        case.session
-        for case in _cases(given)
-        if case.session is not None
-        and any(
-            _differs(given, case, wish) or _hand(case, wish.seen) in given.ticks
-            for wish in _wanted(given, case)
-        )
-    )
+    or something was ticked. Whoever is meant stands among their people, on the session or not."""
+    sessions: list[Sheet] = []
+    ours = _by_sheet(given)
+    for case in _cases(given):
+        if case.session is None:
+            continue
+        meant = (*_wanted(given, case), *_no_longer_there(given, case, ours.get(case.call.seen.id, ())))
+        if any(_differs(given, case, wish) or _hand(case, wish.seen) in given.ticks for wish in meant):
+            learners = {
+                wish.wanted.person for wish in meant if wish.seen.kind == "learner" and in_erp(wish.wanted)
+            }
+            sessions.append(case.session.model_copy(update={"learners": case.session.learners | learners}))
+    return tuple(sessions)
 
 
 def plan(given: Given, stood: Stood) -> ExportPlan:
@@ -186,6 +189,25 @@ def _wanted(given: Given, case: _Case) -> tuple[Wish, ...]:
     return tuple(wishes(case.call, given.links, given.options, carries, given.reasons, session))
 
 
+def _by_sheet(given: Given) -> dict[str, list[Delivered]]:
+    found: dict[str, list[Delivered]] = {}
+    for one in given.base.values():
+        found.setdefault(one.sheet, []).append(one)
+    return found
+
+
+def _no_longer_there(given: Given, case: _Case, ours: Iterable[Delivered]) -> Iterator[Wish]:
+    """Delivered, and no longer on the locked sheet: nothing should stand there of them."""
+    session = case.session
+    if session is None or case.why_by_hand or not case.call.seen.locked:
+        return
+    there = {(wish.wanted.kind, wish.wanted.person) for wish in _wanted(given, case)}
+    for one in ours:
+        if one.session == session.id and (one.kind, one.person) not in there and not plain_presence(one.sent):
+            gone = Attendance(sheet=one.session, person=one.person, kind=one.kind, state="present")
+            yield Wish(gone.model_copy(update={"sheet": one.sheet, "person": one.edusign_person}), gone)
+
+
 def _differs(given: Given, case: _Case, wish: Wish) -> bool:
     """Whether there may be something to write or to report."""
     base = given.base.get(Key(wish.wanted.sheet, wish.wanted.kind, wish.wanted.person))
@@ -215,9 +237,7 @@ class _Maker:
         self.found: list[tuple[HandKey, bool]] = []
         self.seen: list[HandKey] = []
         self.people_on: dict[str, int] = {}
-        self.of_sheet: dict[str, list[Delivered]] = {}
-        for one in given.base.values():
-            self.of_sheet.setdefault(one.sheet, []).append(one)
+        self.of_sheet = _by_sheet(given)
 
     # One sheet
 
@@ -247,7 +267,9 @@ class _Maker:
             else:
                 assert case.session is not None
                 self._person(case, case.session, wish, called)
-        self._left_the_sheet(case, ours, {w.wanted.person for w in wanted})
+        for wish in _no_longer_there(self.given, case, ours):
+            assert case.session is not None
+            self._person(case, case.session, wish, True)
 
     def _anothers(self, case: _Case) -> bool:
         """Whether the sheet is another connector's, which reports it itself (R10)."""
@@ -281,7 +303,7 @@ class _Maker:
                 self._by_hand(case, wish, "not_on_session", called)
             return
         standing = self.stood.rows.get(key, ())
-        if not standing and not self.stood.complete:
+        if not standing and not (self.stood.complete and key.session in self.stood.asked):
             self._row("waiting", "standing_unread", case, wish, said=self.stood.said)
             return
         theirs = self._theirs(wanted, base, standing)
@@ -340,18 +362,6 @@ class _Maker:
             before=standing[0] if standing else None,
             after=wish.wanted,
         )
-
-    def _left_the_sheet(self, case: _Case, ours: list[Delivered], there: set[str]) -> None:
-        """Delivered, and no longer on the locked sheet: taken back while it still stands as we left it."""
-        session = case.session
-        if session is None or case.why_by_hand:
-            return
-        for one in ours:
-            if one.session != session.id or one.person in there or plain_presence(one.sent):
-                continue
-            gone = Attendance(sheet=one.session, person=one.person, kind=one.kind, state="present")
-            seen = gone.model_copy(update={"sheet": one.sheet, "person": one.edusign_person})
-            self._person(case, session, Wish(seen, gone), True)
 
     # By hand (R28)
 
@@ -551,6 +561,7 @@ class _Maker:
             attendance=one.after,
             erp=one.before,
             delivery=one.id,
+            verb=one.verb,
         )
 
     def _of_base(self, state: Literal["waiting"], why: str, one: Delivered) -> Row:

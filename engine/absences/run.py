@@ -512,4 +512,5 @@ def _row_of(one: Delivery, state: Any, why: str, said: str = "") -> Row:
         erp=one.before,
         said=said,
         delivery=one.id,
+        verb=one.verb,
     )

@@ -150,6 +150,7 @@ class Row(Frozen):
     reason_name: str = ""
     said: str = ""
     delivery: str = ""
+    verb: str = ""
     value: str = ""
 
     @property

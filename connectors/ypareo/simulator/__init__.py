@@ -2,9 +2,10 @@
 
 Certainty of what is imitated: routes, header, field names, the three date forms and objects keyed by code are
 seen in client code; `[]` for an empty collection, the zone and the error texts are inferred or unknown, and
-each such choice is a switch (`YpareoSwitches`). The write of absences is an ASSUMPTION (see `absences`). People's edits come through the control plane and stand in its edit ledger, where
-fields have neutral names (last_name, email, day, start …), dates and times are ISO, and people, groups and
-sessions are given by hidden identity.
+each such choice is a switch (`YpareoSwitches`). The write of absences is an ASSUMPTION (see `absences`).
+People's edits come through the control plane and stand in its edit ledger, where fields have neutral names
+(last_name, email, day, start …), dates and times are ISO, and people, groups and sessions are given by hidden
+identity.
 """
 
 from __future__ import annotations

@@ -417,9 +417,12 @@ class Engine:
 
     # Absences
 
-    async def absences(self, connection: str = "", query: str = "", me: str = "") -> tuple[AbsenceView, ...]:
+    async def absences(
+        self, connection: str = "", query: str = "", limit: int = 1000, me: str = ""
+    ) -> tuple[AbsenceView, ...]:
         parsed = self._parsed(query, me)
-        return sifted(parsed, await self._absences.views(self._chosen(connection)), absence_facets)
+        views = await self._absences.views(self._chosen(connection))
+        return sifted(parsed, views, absence_facets)[:limit]
 
     async def tick(self, request: TickRequest, actor: str) -> tuple[AbsenceView, ...]:
         return await self._absences.tick(request, actor)

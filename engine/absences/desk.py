@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from engine.absences.said import Row, Tick
+from engine.absences.said import Delivered, HandKey, Row, Tick
 from engine.absences.views import absence_views, form_rows, own_list, plan_of
 from engine.clock import Clock
 from engine.events.event import Event
 from engine.order import Connection
 from engine.records import Learner, Speaker
-from engine.service.models import AbsenceView, PlanView, RunView, TickRequest
+from engine.service.models import AbsenceView, ItemView, PlanView, RunView, TickRequest
 from engine.service.operations import Refusal
 from engine.sight_kept import reading_of
+from engine.state.deliveries import ExportList
 from engine.state.store import Store
 from engine.state.transaction import KeptListing, Transaction
 from engine.words import _
 
 SHOWN = timedelta(days=31)
 """How far back what is delivered is listed."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the store holds of one connection's absences."""
+
+    name: str
+    delivered: list[dict[str, Any]]
+    listed: ExportList | None
+    ticks: Mapping[HandKey, Tick]
+    holds: list[ItemView]
+
+    def views(self) -> list[AbsenceView]:
+        delivered = (Delivered.model_validate(one) for one in self.delivered)
+        return absence_views(self.name, delivered, self.listed, self.ticks, self.holds)
 
 
 class AbsenceDesk:
@@ -34,17 +52,13 @@ class AbsenceDesk:
     async def views(self, chosen: Iterable[Connection]) -> tuple[AbsenceView, ...]:
         """Every line of these connections."""
         names = [one.name for one in chosen]
+        kept = await self._store.transact(lambda tx: [self._kept(tx, name) for name in names])
+        return await asyncio.to_thread(lambda: tuple(view for one in kept for view in one.views()))
 
-        def read(tx: Transaction) -> tuple[AbsenceView, ...]:
-            return tuple(view for name in names for view in self._of(tx, name))
-
-        return await self._store.transact(read)
-
-    def _of(self, tx: Transaction, name: str) -> list[AbsenceView]:
-        since = self._clock.now() - SHOWN
-        return absence_views(
+    def _kept(self, tx: Transaction, name: str) -> _Kept:
+        return _Kept(
             name,
-            tx.delivered(name, since).values(),
+            tx.delivered_as_json(name, self._clock.now() - SHOWN),
             tx.export_list(name),
             tx.ticks(name),
             tx.open_items(name, "hold"),
@@ -67,7 +81,8 @@ class AbsenceDesk:
                 message = _("nothing to report by hand is called {ids}").format(ids=", ".join(sorted(wanted)))
                 raise Refusal("not_found", message)
             asked = set(request.ids)
-            return tuple(v for name in self._connections for v in self._of(tx, name) if v.id in asked)
+            views = (view for name in self._connections for view in self._kept(tx, name).views())
+            return tuple(view for view in views if view.id in asked)
 
         return await self._store.transact(settle)
 

@@ -354,7 +354,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "viewer",
         "Absences delivered to the ERP, and those that are due, wait, are held or to be reported by hand.",
         tuple[AbsenceView, ...],
-        query=(_CONNECTION, _QUERY),
+        query=(_CONNECTION, _QUERY, Parameter("limit", int, 1000, 1, 100_000)),
         identity="me",
     ),
     Endpoint(

@@ -161,8 +161,11 @@ class Operations(Protocol):
         """Every sheet of the horizon and every session without one, as last read, by start."""
         ...
 
-    async def absences(self, connection: str = "", query: str = "", me: str = "") -> tuple[AbsenceView, ...]:
-        """What the absence export delivered, and what is due, waits, is held or to be reported by hand."""
+    async def absences(
+        self, connection: str = "", query: str = "", limit: int = 1000, me: str = ""
+    ) -> tuple[AbsenceView, ...]:
+        """What the absence export delivered, and what is due, waits, is held or to be reported by hand: of each
+        connection first what asks for a person, the newest sheets first; at most `limit`."""
         ...
 
     async def tick(self, request: TickRequest, actor: str) -> tuple[AbsenceView, ...]:

@@ -43,11 +43,15 @@ class Deliveries:
 
     def delivered(self, connection: str, since: datetime | None = None) -> dict[Key, Delivered]:
         """What was delivered, of sheets that began at `since` or later."""
+        found = (Delivered.model_validate(content) for content in self.delivered_as_json(connection, since))
+        return {one.key: one for one in found}
+
+    def delivered_as_json(self, connection: str, since: datetime | None = None) -> list[dict[str, Any]]:
+        """The same, unread: reading thousands would keep the writer's thread from its work."""
         query = sa.select(t.delivered.c.content).where(t.delivered.c.connection == connection)
         if since is not None:
             query = query.where(t.delivered.c.start >= since)
-        found = (Delivered.model_validate(content) for content in self._db.execute(query).scalars())
-        return {one.key: one for one in found}
+        return list(self._db.execute(query).scalars())
 
     def put_delivered(self, connection: str, *many: Delivered) -> None:
         for one in many:

@@ -52,7 +52,8 @@ class Term:
         self.theirs: list[Attendance] = []
 
     def call(self, one: str) -> RollCall:
-        return sheet(one, here=(), locked=self.locked[one], signed=self.signed[one], **self.states[one])
+        states: dict[str, Any] = dict(self.states[one])
+        return sheet(one, here=(), locked=self.locked[one], signed=self.signed[one], **states)
 
     def do(self, what: str, one: str, who: str, how: Any) -> None:
         office = self.office

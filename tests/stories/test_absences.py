@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -375,7 +376,7 @@ def test_R37_a_silence_is_looked_up_and_never_sent_twice(arrives: bool) -> None:
     async def story(town: Town) -> None:
         room, _sheet, (away,) = await evening(town)
         kind = "silence_after_commit" if arrives else "silence"
-        order = FaultOrder(kind=kind, method="POST", route="*/absences", seconds=600)  # type: ignore[arg-type]
+        order = FaultOrder(kind=kind, method="POST", route="*/absences", seconds=600)
         town.side.erp.control.fault(order)
         run = await room.export()
         assert len(room.absences(away)) == int(arrives)
@@ -425,18 +426,19 @@ def test_what_does_not_stand_as_written_is_an_alarm_and_no_base() -> None:
         room, _sheet, (away,) = await evening(town)
 
         # Whoever strikes it at once: the read-back does not find it.
-        real = town.side.erp.store.absent
+        store: Any = town.side.erp.store
+        real = store.absent
 
-        def vanishing(*given: object, **more: object) -> object:
+        def vanishing(*given: Any, **more: Any) -> Any:
             row = real(*given, **more)
-            town.erp.absences.remove(row)
+            store.absences.remove(row)
             return row
 
-        town.side.erp.store.absent = vanishing  # type: ignore[method-assign]
+        store.absent = vanishing
         run = await room.export()
         assert run.changes == {} and run.state == "done"
         assert len(await town.log("kind:alarm")) == 1
-        town.side.erp.store.absent = real  # type: ignore[method-assign]
+        store.absent = real
         assert (await room.export()).changes == {"deliver": 1}
         assert len(room.absences(away)) == 1
 

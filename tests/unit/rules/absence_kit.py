@@ -88,7 +88,7 @@ class Office:
             for kind, ids in (("learner", record.learners), ("speaker", record.speakers)):
                 for id in ids:
                     if id not in {edu(one) for one in unlinked}:
-                        links.put(Link(kind=kind, erp_id=id.removeprefix("e-"), edusign_id=id))  # type: ignore[arg-type]
+                        links.put(Link(kind=kind, erp_id=id.removeprefix("e-"), edusign_id=id))
             if call.seen.api_type == OURS:
                 base = {"learners": sorted(id.removeprefix("e-") for id in record.learners)}
                 links.put(

@@ -26,7 +26,7 @@ from tests.unit.rules.absence_kit import (
 from tests.unit.rules.school_kit import DAY, HOUR
 
 
-def options(**given: Any) -> dict[str, ExportOptions]:
+def options(**given: Any) -> dict[str, Any]:
     return {"options": ExportOptions(**given)}
 
 
@@ -75,7 +75,7 @@ def test_a_sheet_that_is_still_going_on_is_not_listed() -> None:
 
 
 def test_lateness_leaving_and_exclusion_go_only_when_switched_on_and_carried() -> None:
-    states = {
+    states: dict[str, Any] = {
         "L1": {"state": "present", "late": 12},
         "L2": {"state": "present", "left_early": 30},
         "L3": {"state": "excluded"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from connectors.simulation.checker_raw import (
@@ -391,6 +391,18 @@ def minimum_requests(
     return {"erp": erp, "edusign": reads + records + probes}
 
 
+def minimum_export_requests(
+    erp_dump: Dump, edusign_dump: Dump, *, started: datetime, ended: datetime, back_days: int
+) -> dict[str, int]:
+    """The fewest requests an export that ran from `started` to `ended` could do with, by side: the school, the
+    sheets it looks back on, the justifications; a look at the ERP, its writes, and a look back at them."""
+    past = _Past(edusign_dump, started)
+    sheets = past.sheets_back(erp_dump["zone"], back_days)
+    pages = -(-sheets // edusign_dump["page_sizes"][PAGES["sheet"]]) + 1
+    writes = sum(1 for w in erp_dump["writes"] if started <= exact(w["at"]) <= ended)
+    return {"erp": writes + 1 if writes else 0, "edusign": 1 + pages}
+
+
 class _Past:
     """The Edusign store as it was at one moment."""
 
@@ -418,6 +430,14 @@ class _Past:
 
     def sheets(self, zone: str, days: int) -> int:
         """Sheets that begin in the horizon of that moment."""
+        return self._beginning(*horizon(self._at, zone, days))
+
+    def sheets_back(self, zone: str, days: int) -> int:
+        """Sheets that began on the days before that moment, or begin on its own."""
+        first, _last = horizon(self._at - timedelta(days=days), zone, 1)
+        return self._beginning(first, horizon(self._at, zone, 1)[1])
+
+    def _beginning(self, first: datetime, last: datetime) -> int:
         starts = {
             row["ID"]: row["START"] for row in self._dump["courses"] if exact(row["DATE_CREATED"]) < self._at
         }
@@ -429,7 +449,6 @@ class _Past:
             before = self._before(entry, "START")
             if entry["id"] in starts and before:
                 starts[entry["id"]] = before
-        first, last = horizon(self._at, zone, days)
         return sum(1 for start in starts.values() if first <= moment(start) < last)
 
     @staticmethod

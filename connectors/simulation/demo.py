@@ -23,7 +23,7 @@ import httpx
 
 from connectors.edusign import EdusignSettings
 from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
-from connectors.simulation.checker import Story, judge, minimum_requests
+from connectors.simulation.checker import Story, judge, minimum_export_requests, minimum_requests
 from connectors.simulation.checker_raw import exact, world
 from connectors.simulation.operator import fetched, told_events
 from connectors.simulation.report import table
@@ -32,19 +32,21 @@ from connectors.simulation.scenes import (
     HORIZON_DAYS,
     ZONE,
     Scene,
+    attend,
     edit,
     operate,
     quiet,
     seldom_collecting,
     set_scene,
+    with_attendance,
 )
 from connectors.simulation.school import SMALLEST, School
 from connectors.ypareo import YpareoSettings
-from connectors.ypareo.simulator import YpareoSimulator, YpareoSwitches
+from connectors.ypareo.simulator import MOTIVES, YpareoSimulator, YpareoSwitches
 from engine.clock import VirtualClock, VirtualLoop
 from engine.compose import api as api_of
 from engine.compose import compose
-from engine.config_models import Config, ConnectionConfig, EngineConfig
+from engine.config_models import Config, ConnectionConfig, EngineConfig, ExportOptions
 from engine.live import Engine
 from engine.windows import default_windows
 from engine.words import _
@@ -101,6 +103,7 @@ def good(end: Mapping[str, Any]) -> bool:
     return bool(
         end["in_sync"]
         and end["accounting_balanced"]
+        and end["absences_equal"] is not False
         and not (end["doubles"] or end["lost"] or end["held"])
         and end["holds_by_cause"] == end["expected_holds_by_cause"]
     )
@@ -148,13 +151,18 @@ async def _play(
     )
     dates = [FIRST_DAY + timedelta(days=n) for n in range(days)]
     scenes = [
-        set_scene(
+        with_attendance(
+            set_scene(
+                name,
+                *simulators[name],
+                api,
+                seed=seed,
+                dates=dates,
+                windows=config.connections[name].windows,
+            ),
             name,
-            *simulators[name],
-            api,
-            seed=seed,
-            dates=dates,
-            windows=config.connections[name].windows,
+            seed,
+            dates,
         )
         for name in erps
     ]
@@ -162,11 +170,12 @@ async def _play(
     await engine.start()
     try:
         people = [asyncio.ensure_future(edit(scene, clock)) for scene in scenes]
+        lessons = [asyncio.ensure_future(attend(scene, clock)) for scene in scenes]
         operators = [asyncio.ensure_future(operate(scene, clock)) for scene in scenes]
         teller = asyncio.ensure_future(_tell(clock, end, progress)) if progress else None
         await clock.sleep_until(end)
         await quiet(api)
-        for task in (*people, *operators, *([teller] if teller else [])):
+        for task in (*people, *lessons, *operators, *([teller] if teller else [])):
             if task.done():
                 task.result()
             task.cancel()
@@ -195,7 +204,13 @@ def _config(erps: Sequence[str], folder: Path) -> Config:
             windows=default_windows(ZONE),
             # Loopback addresses make the connection no real one; nothing listens there.
             edusign=EdusignSettings(key="env:EDUSIGN_KEY", url="http://127.0.0.1:1", accept_unverified=True),
-            settings=YpareoSettings(token="env:YPAREO_TOKEN", url="http://127.0.0.1:2"),
+            settings=YpareoSettings(
+                token="env:YPAREO_TOKEN",
+                url="http://127.0.0.1:2",
+                accept_unverified=True,
+                absence_reasons={str(code): reason for reason, code in MOTIVES.items()},
+            ),
+            export=ExportOptions(fallback_reason="1"),
         )
         for name in erps
     }
@@ -229,6 +244,7 @@ async def _report(scene: Scene, engine: Engine, api: httpx.AsyncClient) -> dict[
         runs=tuple(runs),
         decisions=tuple(scene.operator.decisions),
         dirt=tuple(asdict(one) for one in scene.school.dirt),
+        repush_days=engine.settings.connections[scene.name].export.repush_days,
     )
     end = judge(story)
     held = sum(len(item["changes"]) for item in items if item["type"] == "hold")
@@ -253,14 +269,18 @@ def _run(run: Mapping[str, Any], erp_dump: dict[str, Any], edusign_dump: dict[st
         **{name: run[name] for name in told},
         "trigger": run["trigger"],
         "requests": run["requests"],
-        "minimum_requests": minimum_requests(
-            erp_dump,
-            edusign_dump,
-            started=exact(run["started"]),
-            ended=exact(run["ended"]),
-            horizon_days=HORIZON_DAYS,
-        ),
+        "minimum_requests": _least(run, erp_dump, edusign_dump),
     }
+
+
+def _least(run: Mapping[str, Any], erp_dump: dict[str, Any], edusign_dump: dict[str, Any]) -> dict[str, int]:
+    span = {"started": exact(run["started"]), "ended": exact(run["ended"])}
+    if run["flow"] == "export":
+        if not run["observed"]:
+            return {"erp": 0, "edusign": 0}
+        back = ExportOptions().repush_days
+        return minimum_export_requests(erp_dump, edusign_dump, **span, back_days=back)
+    return minimum_requests(erp_dump, edusign_dump, **span, horizon_days=HORIZON_DAYS)
 
 
 # The command line

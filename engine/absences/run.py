@@ -16,14 +16,16 @@ from engine.absences.plan import Brakes, ExportPlan, Given, Stood, plan, to_look
 from engine.absences.reasons import ReasonMap
 from engine.absences.said import Delivered, Delivery, HandKey, Row, SessionWrite
 from engine.apply import SYSTEMIC
-from engine.attendance import Reason, RollCalls
+from engine.attendance import Attendee, Reason, RollCalls
 from engine.clock import Clock
 from engine.config_models import DEFAULT_LIMITS
 from engine.events.event import Level
 from engine.items import reconcile
+from engine.links import Link, Links
 from engine.memory import contact_waiting
 from engine.observe import Trouble
 from engine.order import Connection, Order
+from engine.planning.match import api_key
 from engine.planning.scope import local_date
 from engine.ports import ErpAttendance, Fault, Scope
 from engine.records import Seen, Sheet
@@ -148,6 +150,8 @@ class Export:
         since, _until = local_span(scope.first, scope.last, scope.zone)
         remembered = await self.store.transact(lambda tx: self._remembered(tx, since))
         nothing_goes = await self._nothing_goes(reasons)
+        names = await labels(self.store, self.connection.name)
+        names |= await self._strangers(remembered["links"])
         return Given(
             now=self.started + max(self.connection.platform.skew or timedelta(), timedelta()),
             calls=self.calls.sheets,
@@ -156,10 +160,29 @@ class Export:
             options=self.connection.config.export,
             reasons=reasons,
             our_type=self.connection.api_type,
-            labels=await labels(self.store, self.connection.name),
+            labels=names,
             nothing_goes=nothing_goes,
             **remembered,
         )
+
+    async def _strangers(self, links: Links) -> dict[tuple[Attendee, str], str]:
+        """Who was away and is linked to nobody: whoever left was archived and unlinked, but their record still
+        bears the ERP's key, under which they are known again for this export. Their names."""
+        ids = {
+            one.person
+            for call in self.calls.sheets
+            for one in call.attendances
+            if one.kind == "learner" and one.state == "absent" and not links.of_edusign("learner", one.person)
+        }
+        if not ids:
+            return {}
+        found = await self.connection.platform.read_many("learner", tuple(sorted(ids)))
+        for seen in found.values():
+            key = api_key(seen.api_id)
+            ours = seen.api_type == self.connection.api_type and key
+            if ours and links.get("learner", key) is None:
+                links.put(Link(kind="learner", erp_id=key, edusign_id=seen.id))
+        return {("learner", id): seen.record.label for id, seen in found.items()}
 
     def _remembered(self, tx: Transaction, since: datetime) -> dict[str, Any]:
         name, options = self.connection.name, self.connection.config.export

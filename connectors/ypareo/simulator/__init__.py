@@ -24,11 +24,11 @@ from connectors.simulation.control import Control, controlled, instant
 from connectors.simulation.school import School, true_instant
 from connectors.ypareo.simulator.absences import AbsenceWrites
 from connectors.ypareo.simulator.dialect import BadDate, Dialect, course_row, dashed
-from connectors.ypareo.simulator.store import GroupRow, LearnerRow, SessionRow, Store
+from connectors.ypareo.simulator.store import MOTIVES, GroupRow, LearnerRow, SessionRow, Store
 from connectors.ypareo.simulator.switches import DEMO_TOKEN, YpareoSwitches
 from engine.clock import Clock
 
-__all__ = ["BASE", "DEMO_TOKEN", "YpareoSimulator", "YpareoSwitches"]
+__all__ = ["BASE", "DEMO_TOKEN", "MOTIVES", "YpareoSimulator", "YpareoSwitches"]
 
 BASE = "/index.php/r/v1"
 

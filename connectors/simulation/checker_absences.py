@@ -1,9 +1,9 @@
 """Whether the ERP holds what Edusign's locked sheets say, judged from raw dumps alone.
 
 Not compared, and why: sheets that are not locked; sheets and justifications edited since the last export began;
-people who left since, whose absences are reported by hand; and rows the ERP's people entered, changed or struck,
-whose word stands. Of a sheet that was locked without any
-roll call nothing is to stand there, unless a person approved it.
+people who left since, whose absences are reported by hand; and rows that the ERP's people entered, changed or
+struck, whose word stands. Of a sheet that was locked without any roll call nothing is to stand there, unless a
+person approved it.
 """
 
 from __future__ import annotations

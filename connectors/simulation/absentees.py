@@ -120,16 +120,15 @@ class Absentees:
                 self._office("remove_absence", code=code)
         away = self._away(day)
         self._draw.shuffle(away)
-        for number, (sheet, learner) in enumerate(away[:3]):
-            status = "pending" if number == 2 else "accepted"
-            id = self._edusign.hand.justify(learner, sheet=sheet.id, status=status, who="edusign:justified")
-            if status == "pending":
-                self._asked.append(id)
-        if len(away) > 3:
-            sheet, learner = away[3]
+        for sheet, learner in away[:1]:
             self._edusign.hand.unlock(sheet.id, who="edusign:corrected")
             self._edusign.hand.sign(sheet.id, learner=learner, who="edusign:corrected")
             self._edusign.hand.lock(sheet.id, who="edusign:corrected")
+        for number, (sheet, learner) in enumerate(away[1:4]):
+            status = "pending" if number == 1 else "accepted"
+            id = self._edusign.hand.justify(learner, sheet=sheet.id, status=status, who="edusign:justified")
+            if status == "pending":
+                self._asked.append(id)
 
     def accept(self) -> None:
         """What learners asked for is accepted."""

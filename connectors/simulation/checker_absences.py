@@ -37,8 +37,10 @@ class HeldAbsence:
 
 
 def held_absences(dump: Dump) -> list[HeldAbsence] | None:
-    """What stands in an ERP; None where nobody can read its dump's absences."""
+    """What stands in an ERP; None where it takes no absences, or nobody can read its dump's."""
     if "neutral" in dump:
+        if not dump["neutral"].get("takes_absences"):
+            return None
         return [_held(row) for row in dump["neutral"]["absences"] if row["removed"] is None]
     if dump["system"] == "ypareo":
         return _ypareo(dump)

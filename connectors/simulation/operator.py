@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import httpx
 
-from connectors.simulation.checker_raw import Dump, Kind, World, exact, world
+from connectors.simulation.checker_raw import Dump, Kind, World, by_code, exact, world
 from connectors.simulation.checker_sync import Agreement, Judged
 
 EVERY = timedelta(minutes=5)
@@ -72,6 +72,8 @@ class Operator:
         answers = 0
         for item in waiting:
             match item["type"]:
+                case "hold" if item["kind"] == "attendance":
+                    answers += await self._export_hold(item)
                 case "hold":
                     answers += await self._hold(item, truth)
                 case "duplicate":
@@ -135,6 +137,23 @@ class Operator:
                 {"kind": c["kind"], "erp_id": c["erp_id"], "verb": c["verb"], "choice": choice} for c in changes
             ]
         return answers
+
+    async def _export_hold(self, item: Mapping[str, Any]) -> int:
+        """The export may go on; but nobody is absent from a roll call that nobody held."""
+        choice = "refuse" if item["code"] == "roll_call_missing" else "approve"
+        await self._decide(item, choice)
+        self.decisions += [
+            {
+                "kind": "attendance",
+                "cause": item["code"],
+                "session": item["erp_id"],
+                "erp_id": change["erp_id"],
+                "verb": change["verb"],
+                "choice": choice,
+            }
+            for change in item["changes"]
+        ]
+        return 1
 
     async def _duplicate(self, item: Mapping[str, Any], truth: Truth) -> int:
         self._note(item["code"], [(item["kind"], item["erp_id"])])
@@ -207,9 +226,7 @@ class Truth:
 
     def __init__(self, world_now: World) -> None:
         self.world = world_now
-        self._by_code = {
-            (kind, one.code): one for kind, records in world_now.erp.items() for one in records.values()
-        }
+        self._by_code = by_code(world_now.erp)
 
     def is_same(self, kind: str, erp_id: str, edusign_id: str) -> bool:
         """Whether an ERP record and an Edusign record are one person or one sheet."""

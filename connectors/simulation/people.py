@@ -66,6 +66,7 @@ def script(school: School, rng: random.Random, days: list[date], windows: list[t
         writer.in_the_erp(number)
         writer.in_edusign()
         writer.on_both_sides()
+        writer.later_the_same_day()
     return tuple(sorted(writer.edits, key=lambda edit: (edit.at, edit.side, edit.identity, edit.field)))
 
 
@@ -178,7 +179,8 @@ class _Writer:
             room = self.draw.pick([room.code for room in self.school.rooms if room.code not in one.rooms])
             self.do(at, "erp", "edit", one.identity, "rooms", (room,), "written", "room_changed", "sheet")
         at = self.sometime(1)
-        if (one := self.session(at, 2, 5)) is not None:
+        # Under a key that moves it is gone where it was, which takes two occurrences to prove (R12, R13).
+        if (one := self.session(at, 3, 6)) is not None:
             when = (("start", "17:00:00"), ("end", "18:30:00"))
             self.do(at, "erp", "move_session", one.identity, "", when, "written", "session_moved", "sheet")
         at = self.sometime(1)
@@ -274,6 +276,17 @@ class _Writer:
         same = self.mailbox(one)
         self._both(one, ("email", same), ("EMAIL", same), "agreed", "both_emails_same")
 
+    def later_the_same_day(self) -> None:
+        """A session moved to the evening as it is: where an ERP names it by its start, its key moves (R12)."""
+        at = self.sometime(1)
+        one = self.session(at, 3, 6)
+        if one is None or one.end is None:
+            return
+        lasts = datetime.combine(one.day, one.end) - datetime.combine(one.day, one.start)
+        begins = datetime.combine(one.day, time(17, 30))
+        when = (("start", begins.time().isoformat()), ("end", (begins + lasts).time().isoformat()))
+        self.do(at, "erp", "move_session", one.identity, "", when, "written", "session_shifted", "sheet")
+
     def _both(
         self, one: Learner, erp: tuple[str, str], edusign: tuple[str, str], expect: str, story: str
     ) -> None:
@@ -290,7 +303,13 @@ class ErpSide(Protocol):
     @property
     def hands(self) -> Mapping[str, Callable[..., Any]]: ...
 
-    def code_of(self, identity: str) -> int: ...
+    def code_of(self, identity: str) -> int | str:
+        """What a sync calls the record now. Raises ControlError."""
+        ...
+
+    def codes_of(self, identity: str) -> tuple[str, ...]:
+        """That, and what it may have called it before. Raises ControlError."""
+        ...
 
 
 class EdusignSide(Protocol):
@@ -337,7 +356,7 @@ class Editor:
         """The Edusign id of the live record of this identity. Raises NotThere."""
         identities = {identity}
         with suppress(ControlError):  # somebody only Edusign knows
-            identities.add(f"api:{self._api_type}/{self._erp.code_of(identity)}")
+            identities |= {f"api:{self._api_type}/{code}" for code in self._erp.codes_of(identity)}
         for id, row in self._edusign.store.rows[kind].items():
             if row.identity in identities and not row.archived:
                 return str(id)

@@ -10,7 +10,7 @@ import gc
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -18,6 +18,9 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from connectors.edusign.simulator import EdusignSimulator
+from connectors.simulation.absentees import Absentees, Deed
+from connectors.simulation.attendance import Attendance
+from connectors.simulation.names import Draw
 from connectors.simulation.operator import EVERY, Operator
 from connectors.simulation.people import Edit, Editor, script
 from connectors.simulation.school import School
@@ -25,7 +28,6 @@ from engine.clock import Clock
 from engine.windows import Occurrence, Window, occurrences
 
 ZONE = "Europe/Paris"
-HORIZON_DAYS = 7
 DRAIN_INTERVAL = 5.0
 """Virtual seconds between an event and its place in the log: many events then enter it at once."""
 
@@ -41,7 +43,13 @@ class ErpSimulator(Protocol):
     @property
     def hands(self) -> Mapping[str, Callable[..., Any]]: ...
 
-    def code_of(self, identity: str) -> int: ...
+    def code_of(self, identity: str) -> int | str:
+        """What a sync calls the record now. Raises ControlError."""
+        ...
+
+    def codes_of(self, identity: str) -> tuple[str, ...]:
+        """That, and what it may have called it before. Raises ControlError."""
+        ...
 
     def dump(self) -> dict[str, Any]: ...
 
@@ -58,6 +66,9 @@ class Scene:
     operator: Operator
     windows: tuple[Occurrence, ...]
     edits: tuple[Edit, ...]
+    horizon_days: int
+    attendance: tuple[Deed, ...] = ()
+    """What happens on the sheets, and of absences in both systems."""
 
     @property
     def our_type(self) -> str:
@@ -79,10 +90,12 @@ def set_scene(
     seed: int,
     dates: Sequence[date],
     windows: Sequence[Window],
+    horizon_days: int,
 ) -> Scene:
     """A connection with its people, for the occurrences that `windows` have on `dates`.
 
-    `api` answers for the engine; `seed` decides what people do and what the operator chooses."""
+    `api` answers for the engine; `seed` decides what people do and what the operator chooses; `horizon_days`
+    is the connection's."""
     found = sorted(
         (one for window in windows for day in dates for one in occurrences(window, name, day, day)),
         key=lambda one: one.starts,
@@ -98,10 +111,11 @@ def set_scene(
         dirt=tuple(asdict(one) for one in school.dirt),
         seed=seed,
         our_type=our_type(name),
-        horizon_days=HORIZON_DAYS,
+        horizon_days=horizon_days,
     )
     # People work around the moments when runs really begin: each window's start and this connection's delay.
-    begins = sorted({one.starts.astimezone(ZoneInfo(school.zone)).time() for one in found})
+    imports = [one for one in found if one.flow == "import"]
+    begins = sorted({one.starts.astimezone(ZoneInfo(school.zone)).time() for one in imports})
     return Scene(
         name=name,
         school=school,
@@ -111,6 +125,7 @@ def set_scene(
         operator=operator,
         windows=tuple(found),
         edits=script(school, random.Random(f"people:{seed}"), list(dates), begins),
+        horizon_days=horizon_days,
     )
 
 
@@ -150,3 +165,19 @@ def seldom_collecting() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*thresholds)
+
+
+def with_attendance(scene: Scene, seed: int, days: Sequence[date]) -> Scene:
+    """The scene with lessons held on these days: sheets signed and locked, absences justified and corrected."""
+    lessons = Draw(random.Random(f"lessons:{seed}"))
+    attendance = Attendance(scene.edusign, lessons, scene.school.zone)
+    people = Draw(random.Random(f"absences:{seed}"))
+    around = Absentees(scene.erp, scene.edusign, attendance, people, scene.school.zone)
+    return replace(scene, attendance=tuple(around.deeds(list(days))))
+
+
+async def attend(scene: Scene, clock: Clock) -> None:
+    """Lessons are held, and what follows of them."""
+    for one in scene.attendance:
+        await clock.sleep_until(one.at)
+        one.do()

@@ -14,16 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from connectors import wall_time
 from engine.records import Entry, Group, Learner, Problem, Sheet, Speaker, folded
 
 Row = Mapping[str, Any]
-
-LONGEST_SESSION = timedelta(hours=12)
-"""A session that ends before it begins runs past midnight, unless that would make it longer than this."""
 
 
 class Drift(ValueError):
@@ -65,7 +62,7 @@ def sessions_of(body: Any) -> list[Row]:
 
 def period(row: Row) -> Period | None:
     """A period, None when it has no dates. Raises Drift."""
-    first, last = _text(row, "dateDeb"), _text(row, "dateFin")
+    first, last = text(row, "dateDeb"), text(row, "dateFin")
     if not first or not last:
         return None
     try:
@@ -78,7 +75,7 @@ def group(row: Row, members: frozenset[str]) -> Entry:
     """A group with the members that its learners name. Raises Drift."""
     code = _code(row, "codeGroupe")
     return Entry(
-        record=Group(id=code, name=_text(row, "nomGroupe"), members=members), where=f"Yparéo › Groupe {code}"
+        record=Group(id=code, name=text(row, "nomGroupe"), members=members), where=f"Yparéo › Groupe {code}"
     )
 
 
@@ -87,9 +84,9 @@ def learner(row: Row, portal: Mapping[str, str] | None, personal: bool) -> Enrol
     whether the address of the file counts (after the portal's). Raises Drift."""
     code = _code(row, "codeApprenant")
     address = _object(_needed(row, "adresse"), "adresse")
-    own = _text(address, "email") if address else ""
+    own = text(address, "email") if address else ""
     email = (portal or {}).get(code, "") or (own if personal else "")
-    phone = (_text(address, "tel1") or _text(address, "tel2")) if address else ""
+    phone = (text(address, "tel1") or text(address, "tel2")) if address else ""
     current = _object(_needed(row, "informationsCourantes"), "informationsCourantes")
     enrolment = _enrolment(row, current)
     site = _object(enrolment.get("site"), "site") if enrolment else {}
@@ -98,18 +95,18 @@ def learner(row: Row, portal: Mapping[str, str] | None, personal: bool) -> Enrol
     entry = Entry(
         record=Learner(
             id=code,
-            last_name=_text(row, "nomApprenant"),
-            first_name=_text(row, "prenomApprenant"),
+            last_name=text(row, "nomApprenant"),
+            first_name=text(row, "prenomApprenant"),
             email=email,
             phone=phone,
         ),
-        ended=enrolment is None or bool(_text(enrolment, "dateDepart")),
+        ended=enrolment is None or bool(text(enrolment, "dateDepart")),
         where=f"Yparéo › Apprenant {code} › {where}",
     )
     return Enrolled(
         entry=entry,
-        group=_text(current, "codeGroupe") if current else "",
-        site=folded(_text(site, "nomSite")) if site else "",
+        group=text(current, "codeGroupe") if current else "",
+        site=folded(text(site, "nomSite")) if site else "",
     )
 
 
@@ -121,9 +118,9 @@ def speaker(row: Row) -> Entry | None:
     return Entry(
         record=Speaker(
             id=code,
-            last_name=_text(row, "nom"),
-            first_name=_text(row, "prenom"),
-            email=_text(row, "email"),
+            last_name=text(row, "nom"),
+            first_name=text(row, "prenom"),
+            email=text(row, "email"),
         ),
         where=f"Yparéo › Personnel {code} › Utilisateur › E-mail",
     )
@@ -131,7 +128,7 @@ def speaker(row: Row) -> Entry | None:
 
 def portal_email(row: Row) -> tuple[str, str]:
     """A learner's code and the e-mail of its portal user. Raises Drift."""
-    return _code(row, "codeApprenant"), _text(row, "email")
+    return _code(row, "codeApprenant"), text(row, "email")
 
 
 def session(row: Row, zone: str, rooms: Mapping[str, str]) -> Entry:
@@ -140,13 +137,15 @@ def session(row: Row, zone: str, rooms: Mapping[str, str]) -> Entry:
     What is wrong with its times is in the entry's problems.
     """
     code = _code(row, "codeSeance")
-    day = _text(row, "date")
+    day = text(row, "date")
     problems: list[Problem] = []
-    start, end = _span(day, _text(row, "heureDebut"), _text(row, "heureFin"), zone, problems)
+    start, end = wall_time.span(
+        (day, date_of), (text(row, "heureDebut"), time_of), (text(row, "heureFin"), time_of), zone, problems
+    )
     return Entry(
         record=Sheet(
             id=code,
-            name=_text(row, "nomMatiere"),
+            name=text(row, "nomMatiere"),
             start=start,
             end=end,
             room=", ".join(rooms.get(room, room) for room in codes(row, "codesSalle")),
@@ -185,31 +184,9 @@ def united(one: Entry, other: Entry) -> Entry:
 def session_day(row: Row) -> date | None:
     """The local date of a session, None when it is unreadable. Raises Drift."""
     try:
-        return date_of(_text(row, "date"))
+        return date_of(text(row, "date"))
     except ValueError:
         return None
-
-
-def instant(day: date, at: time, zone: str, field: str = "start") -> tuple[datetime | None, Problem | None]:
-    """A wall time as an instant in UTC, and what is wrong with it (R22).
-
-    None where clocks went forward over it (a row problem); the first of the two where they went back over it
-    (a value problem).
-    """
-    local = ZoneInfo(zone)
-    wall = datetime.combine(day, at)
-    first = wall.replace(tzinfo=local).astimezone(UTC)
-    second = wall.replace(tzinfo=local, fold=1).astimezone(UTC)
-    if first == second:
-        return first, None
-    exists = first.astimezone(local).replace(tzinfo=None) == wall
-    problem = Problem(
-        code="time_ambiguous" if exists else "time_does_not_exist",
-        field=field,
-        evidence=f"{wall:%d/%m/%Y %H:%M:%S} {zone}",
-        row=not exists,
-    )
-    return first if exists else None, problem
 
 
 def date_of(text: str) -> date:
@@ -252,47 +229,12 @@ def codes(row: Row, name: str) -> list[str]:
 
 
 def _enrolment(row: Row, current: Row) -> Row | None:
-    code = _text(current, "codeInscription") if current else ""
+    code = text(current, "codeInscription") if current else ""
     enrolments = _needed(row, "inscriptions")
     for enrolment in rows([] if enrolments is None else enrolments):
-        if code and _text(enrolment, "codeInscription") == code:
+        if code and text(enrolment, "codeInscription") == code:
             return enrolment
     return None
-
-
-def _span(
-    day_text: str, from_text: str, to_text: str, zone: str, problems: list[Problem]
-) -> tuple[datetime | None, datetime | None]:
-    try:
-        day = date_of(day_text)
-        begins = time_of(from_text)
-    except ValueError:
-        problems.append(
-            Problem(code="no_start_time", field="start", evidence=f"{day_text} {from_text}", row=True)
-        )
-        return None, None
-    start = _placed(day, begins, zone, "start", problems)
-    try:
-        ends = time_of(to_text)
-    except ValueError:
-        problems.append(Problem(code="no_end_time", field="end", evidence=to_text, row=True))
-        return start, None
-    if ends <= begins:
-        overnight = datetime.combine(day + timedelta(days=1), ends) - datetime.combine(day, begins)
-        if overnight > LONGEST_SESSION:
-            problems.append(
-                Problem(code="ends_before_start", field="end", evidence=f"{from_text} – {to_text}", row=True)
-            )
-            return start, None
-        day += timedelta(days=1)
-    return start, _placed(day, ends, zone, "end", problems)
-
-
-def _placed(day: date, at: time, zone: str, field: str, problems: list[Problem]) -> datetime | None:
-    placed, problem = instant(day, at, zone, field)
-    if problem is not None:
-        problems.append(problem)
-    return placed
 
 
 def _object(value: Any, name: str) -> Row:
@@ -311,13 +253,14 @@ def _needed(row: Row, name: str) -> Any:
 
 
 def _code(row: Row, name: str) -> str:
-    code = _text(row, name)
+    code = text(row, name)
     if not code:
         raise Drift(f"{name} is empty")
     return code
 
 
-def _text(row: Row, name: str) -> str:
+def text(row: Row, name: str) -> str:
+    """A field as text, "" where it is null. Raises Drift."""
     return _plain(_needed(row, name), name)
 
 

@@ -12,13 +12,13 @@ import asyncio
 import json as jsonlib
 import random
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -134,7 +134,8 @@ class _TooLarge(Fault):
 class HttpSession:
     """Requests of one connection to one system.
 
-    Routes are templates such as `GET /v1/student/{id}`; values given for the braces are percent-encoded.
+    Routes are templates such as `GET /v1/student/{id}`; values given for the braces are percent-encoded. A
+    route may end in a fixed query (`GET /api?action=LIST`), which tells apart what one path answers.
     Every public call raises Fault only.
     """
 
@@ -151,8 +152,10 @@ class HttpSession:
         transport: Any = None,
         limits: Limits | None = None,
         capture: Callable[[Exchange], None] | None = None,
+        empty_is_nothing: bool = False,
     ) -> None:
-        """`header` is (name, format with `{secret}`); nothing is sent yet.
+        """`header` is (name, format with `{secret}`); nothing is sent yet. `empty_is_nothing`: a success
+        without a body means that nothing was found (None), not that the answer broke off.
 
         `timeout_seconds` spans one request from its leaving to the last byte of its answer; waiting for the
         budget is not counted.
@@ -173,13 +176,19 @@ class HttpSession:
         self._transport = transport
         self._limits = limits
         self._capture = capture
+        self._empty_is_nothing = empty_is_nothing
         self._client: httpx.AsyncClient | None = None
 
     def redacted(self, text: str) -> str:
-        """`text` without the secret."""
+        """`text` without the secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "***") if secret else text
         return text
+
+    def authorize(self, secret: str) -> None:
+        """Send another secret from now on; the ones before stay out of sight too."""
+        self._header = (self._header[0], self._header_format.format(secret=secret))
+        self._secrets = (secret, *self._secrets[: _SECRETS_KEPT - 1])
 
     @property
     def budget_left(self) -> int | None:
@@ -191,11 +200,6 @@ class HttpSession:
         except RuntimeError:
             return self._limits.per_minute
 
-    def authorize(self, secret: str) -> None:
-        """Send another secret from now on; the ones before stay out of sight too."""
-        self._header = (self._header[0], self._header_format.format(secret=secret))
-        self._secrets = (secret, *self._secrets[: _SECRETS_KEPT - 1])
-
     async def read(
         self,
         route: str,
@@ -204,25 +208,22 @@ class HttpSession:
         params: Mapping[str, str] | str | None = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        give_up_when: frozenset[FaultCode] = frozenset(),
+        accept: str = "",
     ) -> Any:
         """The JSON of a read, whatever its method; asked again where waiting can help. Raises Fault.
 
-        `params` as text is a query as it stands, encoded already. `form` is a body as a browser's form sends
-        it."""
-        return await self._again(lambda: self._once(route, values, params, json, form, write=False))
-
-    async def read_text(self, route: str, *, accept: str) -> str:
-        """The text of a read whose answer is no JSON; asked again where waiting can help. Raises Fault."""
-        text: str = await self._again(
-            lambda: self._once(route, None, None, None, None, write=False, accept=accept)
-        )
-        return text
-
-    async def _again(self, once: Callable[[], Awaitable[Any]]) -> Any:
+        `params` as text is a query as it stands, encoded already; `form` a body as a browser's form sends it.
+        `give_up_when`: what is not tried again, because the caller knows something better to ask. With
+        `accept` (a media type) that is asked for, and the answer is its text."""
         for attempt in range(1, TRIES + 1):
             try:
-                return await once()
+                return await self._once(
+                    route, values, params, json, write=False, as_text=bool(accept), accept=accept, form=form
+                )
             except Fault as fault:
+                if fault.code in give_up_when:
+                    raise
                 if attempt == TRIES or fault.code not in _RETRIED or isinstance(fault, _TooLarge):
                     raise
                 if fault.retry_after is not None and fault.retry_after > RETRY_AFTER_LIMIT:
@@ -241,9 +242,11 @@ class HttpSession:
         *,
         params: Mapping[str, str] | None = None,
         json: Any = None,
+        as_text: bool = False,
     ) -> Any:
-        """The JSON answer to a write sent once. Raises Fault; `committed` says whether it may be done."""
-        return await self._once(route, values, params, json, None, write=True)
+        """The JSON answer (or its text, where JSON is not what is due) to a write sent once. Raises Fault;
+        `committed` says whether it may be done."""
+        return await self._once(route, values, params, json, write=True, as_text=as_text)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -270,17 +273,21 @@ class HttpSession:
         values: Mapping[str, str] | None,
         params: Mapping[str, str] | str | None,
         json: Any,
-        form: Mapping[str, str] | None,
         *,
         write: bool,
+        as_text: bool = False,
         accept: str = "",
+        form: Mapping[str, str] | None = None,
     ) -> Any:
         if self._limits is not None:
             await self._budget("all", self._limits.per_minute).take()
             if route in self._limits.heavy:
                 await self._budget("heavy", self._limits.heavy_per_minute).take()
         method, _space, template = route.partition(" ")
+        template, _mark, fixed = template.partition("?")
         path = template.format_map({name: segment(value) for name, value in (values or {}).items()})
+        if fixed:
+            params = {**dict(parse_qsl(fixed)), **(params if isinstance(params, Mapping) else {})}
         self.requests[route] += 1
         url = self._base_url + path
         if isinstance(params, str):
@@ -323,7 +330,7 @@ class HttpSession:
         if self._capture is not None:
             text = self.redacted(body.decode("utf-8", "replace"))
             self._capture(Exchange(route, request.url.raw_path.decode(), json, response.status_code, text))
-        parsed = self._parsed(response, body, route, write, as_text=bool(accept))
+        parsed = self._parsed(response, body, route, write, as_text)
         self._note_skew(response, self._clock.monotonic() - left)
         return parsed
 
@@ -343,17 +350,21 @@ class HttpSession:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _parsed(self, response: httpx.Response, body: bytes, route: str, write: bool, *, as_text: bool) -> Any:
+    def _parsed(
+        self, response: httpx.Response, body: bytes, route: str, write: bool, as_text: bool = False
+    ) -> Any:
         status = response.status_code
         if not 200 <= status < 300:
             raise self._refusal(response, body, route, write)
         if status == 204:
             return None
-        start = body.lstrip()[:1]
-        if not start:
-            raise self._fault(FaultCode.truncated, route, "", write=write)
         if as_text:
             return body.decode("utf-8", "replace")
+        start = body.lstrip()[:1]
+        if not start:
+            if self._empty_is_nothing:
+                return None
+            raise self._fault(FaultCode.truncated, route, "", write=write)
         try:
             return jsonlib.loads(body)
         except (ValueError, RecursionError):

@@ -22,8 +22,6 @@ from engine.records import Sheet
 T = TypeVar("T")
 
 _ROW = "PUT /PlanificationRessource/{id}"
-# The write may have been done although its answer could not be read: the row is read again anyway.
-_ANSWER_LOST = frozenset({FaultCode.truncated, FaultCode.not_json})
 
 
 class AimairaAttendance:
@@ -128,11 +126,11 @@ class AimairaAttendance:
 
     async def _put(self, row: Row, fields: Mapping[str, Any]) -> None:
         try:
-            await self._session.write(_ROW, {"id": str(row["Id"])}, json=marks.whole(row, fields))
+            # What it answers says nothing that reading the row again does not.
+            await self._session.write(_ROW, {"id": str(row["Id"])}, json=marks.whole(row, fields), as_text=True)
         except Fault as fault:
-            if fault.code not in _ANSWER_LOST:
-                fault.record = f"row {row['Id']}"
-                raise
+            fault.record = f"row {row['Id']}"
+            raise
 
     async def _unlike(self, session: Sheet, sent: Mapping[int, tuple[Row, dict[str, Any]]]) -> list[str]:
         """What is not as it was sent, row by row."""

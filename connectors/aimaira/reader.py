@@ -318,8 +318,8 @@ class Reader:
         self, row: Row, members: Mapping[str, set[str]], ended: Mapping[str, bool], scope: Scope
     ) -> Entry:
         since = mapping.midnight(scope.first, scope.zone)
-        # Whoever the lists say has left is in no group any more, whatever was forgotten there.
-        here = frozenset(one for one in members.get(str(row["Id"]), ()) if not ended.get(one, False))
+        # Whoever is not enrolled any more is in no group, whatever was forgotten there.
+        here = frozenset(one for one in members.get(str(row["Id"]), ()) if not ended.get(one, True))
         return self._mapped(Ask("Sequence"), lambda row: mapping.group(row, here, since), row)
 
     async def _members(self, keys: list[str], progress: Progress | None = None) -> dict[str, set[str]]:

@@ -14,16 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from connectors import wall_time
 from engine.records import Entry, Group, Learner, Problem, Sheet, Speaker, folded
 
 Row = Mapping[str, Any]
-
-LONGEST_SESSION = timedelta(hours=12)
-"""A session that ends before it begins runs past midnight, unless that would make it longer than this."""
 
 
 class Drift(ValueError):
@@ -142,7 +139,9 @@ def session(row: Row, zone: str, rooms: Mapping[str, str]) -> Entry:
     code = _code(row, "codeSeance")
     day = _text(row, "date")
     problems: list[Problem] = []
-    start, end = _span(day, _text(row, "heureDebut"), _text(row, "heureFin"), zone, problems)
+    start, end = wall_time.span(
+        (day, date_of), (_text(row, "heureDebut"), time_of), (_text(row, "heureFin"), time_of), zone, problems
+    )
     return Entry(
         record=Sheet(
             id=code,
@@ -188,28 +187,6 @@ def session_day(row: Row) -> date | None:
         return date_of(_text(row, "date"))
     except ValueError:
         return None
-
-
-def instant(day: date, at: time, zone: str, field: str = "start") -> tuple[datetime | None, Problem | None]:
-    """A wall time as an instant in UTC, and what is wrong with it (R22).
-
-    None where clocks went forward over it (a row problem); the first of the two where they went back over it
-    (a value problem).
-    """
-    local = ZoneInfo(zone)
-    wall = datetime.combine(day, at)
-    first = wall.replace(tzinfo=local).astimezone(UTC)
-    second = wall.replace(tzinfo=local, fold=1).astimezone(UTC)
-    if first == second:
-        return first, None
-    exists = first.astimezone(local).replace(tzinfo=None) == wall
-    problem = Problem(
-        code="time_ambiguous" if exists else "time_does_not_exist",
-        field=field,
-        evidence=f"{wall:%d/%m/%Y %H:%M:%S} {zone}",
-        row=not exists,
-    )
-    return first if exists else None, problem
 
 
 def date_of(text: str) -> date:
@@ -258,41 +235,6 @@ def _enrolment(row: Row, current: Row) -> Row | None:
         if code and _text(enrolment, "codeInscription") == code:
             return enrolment
     return None
-
-
-def _span(
-    day_text: str, from_text: str, to_text: str, zone: str, problems: list[Problem]
-) -> tuple[datetime | None, datetime | None]:
-    try:
-        day = date_of(day_text)
-        begins = time_of(from_text)
-    except ValueError:
-        problems.append(
-            Problem(code="no_start_time", field="start", evidence=f"{day_text} {from_text}", row=True)
-        )
-        return None, None
-    start = _placed(day, begins, zone, "start", problems)
-    try:
-        ends = time_of(to_text)
-    except ValueError:
-        problems.append(Problem(code="no_end_time", field="end", evidence=to_text, row=True))
-        return start, None
-    if ends <= begins:
-        overnight = datetime.combine(day + timedelta(days=1), ends) - datetime.combine(day, begins)
-        if overnight > LONGEST_SESSION:
-            problems.append(
-                Problem(code="ends_before_start", field="end", evidence=f"{from_text} – {to_text}", row=True)
-            )
-            return start, None
-        day += timedelta(days=1)
-    return start, _placed(day, ends, zone, "end", problems)
-
-
-def _placed(day: date, at: time, zone: str, field: str, problems: list[Problem]) -> datetime | None:
-    placed, problem = instant(day, at, zone, field)
-    if problem is not None:
-        problems.append(problem)
-    return placed
 
 
 def _object(value: Any, name: str) -> Row:

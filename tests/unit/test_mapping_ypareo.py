@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from connectors import wall_time
 from connectors.ypareo import mapping
 from engine.records import Learner, Problem, Sheet, Speaker
 
@@ -166,7 +167,7 @@ def test_R22_a_session_over_the_change_of_clocks_lasts_as_long_as_it_lasts() -> 
 
 
 def test_R22_zones_differ() -> None:
-    assert mapping.instant(date(2026, 7, 1), time(8), "Indian/Reunion")[0] == datetime(
+    assert wall_time.instant(date(2026, 7, 1), time(8), "Indian/Reunion")[0] == datetime(
         2026, 7, 1, 4, tzinfo=UTC
     )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PACKAGES: Mapping[str, str] = {
     "ypareo": "connectors.ypareo.simulator",
+    "aimaira": "connectors.aimaira.simulator",
 }
 """Where each ERP's simulator lives; the package's `simulated` says the rest."""
 

@@ -186,7 +186,11 @@ class AimairaClient:
             if missing:
                 return False, ", ".join(missing), _("absences cannot be written without these fields")
         fields = sum(len(one) for one in mapping.FIELDS.values())
-        return True, _("{count} mapped fields declared").format(count=fields), ""
+        detail = _("{count} mapped fields declared").format(count=fields)
+        new = model.properties.get("PlanificationRessource", frozenset()) - set(marks.ROW_FIELDS)
+        if new:
+            detail += "; " + _("new on an event's rows: {fields}").format(fields=", ".join(sorted(new)))
+        return True, detail, ""
 
     async def _check_sample(self, entity: str) -> tuple[bool, str, str]:
         rows = await self._feed.sample(Ask(entity, mapping.FIELDS[entity]))
@@ -200,9 +204,9 @@ class AimairaClient:
         codes = {code for row in rows if (code := str(row.get("Code") or ""))}
         some = sorted(codes)[:20]
         known = await self._feed.batched(Ask("Apprenant", ("Id", "Code")), "Code", map(text, some))
-        detail = _("{count} seen, paged by {paging}").format(
-            count=len(events), paging=self._feed.paging or _("nothing")
-        )
+        detail = _("{count} seen").format(count=len(events))
+        if self._feed.paging:
+            detail += "; " + _("lists are paged by {way}").format(way=self._feed.paging)
         if some and not known:
             return False, detail, _("learners' rows do not bear the learners' codes: their Reference is used")
         return True, detail, ""

@@ -30,6 +30,8 @@ HOPELESS = frozenset({FaultCode.unauthorized, FaultCode.forbidden, FaultCode.unr
 _LEARNER_CONTACTS = ("Mail", "Mobile", "Telephone")
 _SPEAKER_CONTACTS = ("Mail", "MailEcole", "Mobile", "Telephone")
 _ROWS = "PlanificationsRessource"
+_PROVEN = frozenset({"Mail", _ROWS})
+"""Navigation that documents or clients show; the rest only where it is declared."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Reader:
 
     async def _offers(self, entity: str, navigation: str) -> bool:
         model = await self.model()
-        return model is None or model.leads(entity, navigation)
+        return navigation in _PROVEN if model is None else model.leads(entity, navigation)
 
     # People
 
@@ -386,9 +388,8 @@ class Reader:
 
     async def _planned(self, condition: str) -> Ask:
         expand: tuple[str, ...] = ()
-        if await self._offers("Planification", "PlanificationsRessource"):
-            fields = ",".join(mapping.FIELDS["PlanificationRessource"])
-            expand = (f"PlanificationsRessource($select={fields})",)
+        if await self._offers("Planification", _ROWS):
+            expand = (f"{_ROWS}($select={','.join(mapping.FIELDS['PlanificationRessource'])})",)
         return Ask("Planification", mapping.FIELDS["Planification"], condition, expand)
 
     async def _events_by_rows(self, first: str, until: str) -> list[Row]:
@@ -407,12 +408,11 @@ class Reader:
 
     async def _with_rows(self, events: list[Row]) -> dict[int, tuple[Row, ...]]:
         """The rows of each event; those that did not come with it, or not whole, are asked for."""
-        name = "PlanificationsRessource"
         found: dict[int, list[Row]] = {row["Id"]: [] for row in events}
         apart: list[str] = []
         for event in events:
-            rows = event.get(name)
-            if isinstance(rows, list) and f"{name}@odata.nextLink" not in event:
+            rows = event.get(_ROWS)
+            if isinstance(rows, list) and f"{_ROWS}@odata.nextLink" not in event:
                 found[event["Id"]] = rows
             else:
                 apart.append(str(event["Id"]))
@@ -429,8 +429,14 @@ class Reader:
             return {}
         expand = ("Cours($select=Id,Nom)",) if model.leads("Seance", "Cours") else ()
         wanted = Ask("Seance", mapping.FIELDS["Seance"], window, expand)
-        rows = await self.feed.rows(wanted)
-        # One that was not moved along with its event is found by its event.
+        try:
+            rows = await self.feed.rows(wanted)
+        except Fault as fault:
+            if fault.code is not FaultCode.refused:
+                raise
+            rows = []
+        # One that was not moved along with its event is found by its event; so are all where the service does
+        # not filter them by time.
         missing = nameless - {row["PlanificationId"] for row in rows}
         apart = Ask("Seance", mapping.FIELDS["Seance"], expand=expand)
         rows += await self.feed.batched(apart, "PlanificationId", map(str, sorted(missing)))

@@ -1,10 +1,10 @@
 """A simulated Aimaira: the OData v4 service `GraphV1` over a store of its own.
 
-Certainty of what is imitated: entities, fields, both ways in, 0 for "no key", instants in the school's zone,
-the whole-object PUT, both bodies and a route in any case are documented or seen in client code; paging,
-counting, navigation, errors and the place of a title are unknown, each such choice a switch (`AimairaSwitches`).
-The API writes nothing but attendance on a learner's row of an event. People's edits come through the control
-plane and stand in its edit ledger in neutral words.
+Certainty of what is imitated: entities, fields, both ways in, 0 for "no key", instants with offsets, the
+whole-object PUT, both bodies and a route in any case are documented or seen in client code. Paging, counting,
+navigation, errors and where a title stands are unknown: each such choice is a switch (`AimairaSwitches`).
+The API writes nothing but attendance on a row of an event. What people edit comes through the control plane
+and stands in its edit ledger in neutral words.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from tests.contract.test_ypareo_simulator import clean_learner, plain_session
 from tests.unit.test_http import virtually
 
 START = date(2026, 11, 24)
-SCOPE = Scope(first=START, last=START + timedelta(days=13), zone="Europe/Paris")
-SCHOOL = School.seeded(3, 60, START)
+SCOPE = Scope(first=START, last=START + timedelta(days=6), zone="Europe/Paris")
+SCHOOL = School.seeded(3, 40, START, weeks=2)
 MALADY, UNEXCUSED = 410013, 410033
 REASONS: Any = ({"id": MALADY, "name": "Maladie", "justifies": True}, {"id": UNEXCUSED, "name": "Sans motif"})
 
@@ -161,7 +161,7 @@ def _iso(at: datetime | None) -> str | None:
         {"paging": "whole", "count": "ignored"},
         {"page_size": 30, "count": "refused", "links": "relative"},
         {"navigation": "proven", "names_in_use": "empty"},
-        {"navigation": "none", "page_size": 60},
+        {"navigation": "none", "page_size": 40},
         {"filter_by_time": "refused", "row_times": "follow"},
         {"title": "event", "reference": "nothing"},
         {"group_rows": "none", "departed_members": "leave", "errors": "html"},
@@ -316,7 +316,7 @@ def test_a_list_that_is_not_whole_says_so(kind: str, code: FaultCode) -> None:
 
 
 def test_a_list_cut_short_without_links_is_read_on_from_its_last_row() -> None:
-    assert len(faulted("truncated_list", "*/Inscription", "learner", paging="cut").entries) == 60
+    assert len(faulted("truncated_list", "*/Inscription", "learner", paging="cut").entries) == 40
 
 
 @pytest.mark.parametrize(
@@ -548,7 +548,7 @@ def test_no_roll_call_is_no_presence() -> None:
 def test_a_night_session_over_a_change_of_the_clock(evening: date, starts: str, ends: str, came: str) -> None:
     monday = evening - timedelta(days=5)
     scope = Scope(first=monday, last=evening + timedelta(days=1), zone="Europe/Paris")
-    school = School.seeded(3, 60, monday, weeks=1)
+    school = School.seeded(3, 40, monday, weeks=1)
 
     async def story(case: Case) -> None:
         trainer = next(one.identity for one in school.staff if one.trainer)

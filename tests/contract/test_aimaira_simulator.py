@@ -21,7 +21,7 @@ PARIS_WINTER = "+01:00"
 
 @pytest.fixture(scope="module")
 def school() -> School:
-    return School.seeded(3, 60, START)
+    return School.seeded(3, 60, START, weeks=1)
 
 
 class Client:

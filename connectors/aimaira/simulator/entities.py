@@ -164,6 +164,9 @@ class Entities:
         self._switches = switches
         self._made: dict[str, list[Row]] = {}
         self._index: dict[tuple[str, str], dict[Any, list[Row]]] = {}
+        self._on_event: dict[int, list[Row]] = {}
+        self._absences: Mapping[tuple[str, str], AbsenceRow] = {}
+        self._by_code: dict[int, SessionRow] = {}
         self._stamp: Any = None
         self._sources: Mapping[str, Callable[[], Iterable[Row]]] = {
             "Apprenant": lambda: map(self._learner, self._present()),
@@ -220,10 +223,13 @@ class Entities:
 
     def _refresh(self) -> None:
         control = self._store.control
-        stamp = (len(control.edits), len(control.writes), self._store.today())
+        stamp = (len(control.edits), len(control.writes), self._store.version, self._store.today())
         if stamp != self._stamp:
             self._made.clear()
             self._index.clear()
+            self._on_event.clear()
+            self._absences = self._store.absences_by_place()
+            self._by_code = {one.code: one for one in self._planned()}
             self._stamp = stamp
 
     # People
@@ -433,19 +439,21 @@ class Entities:
     # What stands on an event
 
     def _event_rows(self, among: Among | None) -> list[Row]:
-        absences = self._store.absences_by_place()
         if among is None or among.field not in ("PlanificationId", "Id", "Reference"):
-            return [row for one in self._planned() for row in self._on(one, absences)]
+            return [row for code in self._by_code for row in self._on_it(code)]
+        if among.field == "PlanificationId":
+            return [row for code in among.values if code in self._by_code for row in self._on_it(code)]
+        codes: Iterable[int] = self._by_code
         if among.field == "Id":
             places = [place for id in among.values if (place := self._store.row_of(id)) is not None]
-            sessions = [self._store.sessions[session] for session in dict.fromkeys(s for s, _who in places)]
-        elif among.field == "PlanificationId":
-            by_code = {one.code: one for one in self._planned() if one.code in among.values}
-            sessions = list(by_code.values())
-        else:
-            sessions = self._planned()
-        rows = [row for one in sessions for row in self._on(one, absences)]
-        return [row for row in rows if row[among.field] in among.values]
+            codes = {self._store.sessions[session].code for session, _who in places} & self._by_code.keys()
+        return [row for code in codes for row in self._on_it(code) if row[among.field] in among.values]
+
+    def _on_it(self, code: int) -> list[Row]:
+        """The rows of one event."""
+        if code not in self._on_event:
+            self._on_event[code] = self._on(self._by_code[code], self._absences)
+        return self._on_event[code]
 
     def _on(self, one: SessionRow, absences: Mapping[tuple[str, str], AbsenceRow]) -> list[Row]:
         found = [

@@ -61,6 +61,8 @@ class AimairaStore(ErpStore):
         """Sessions on which only a group stands."""
         self.copied: dict[str, tuple[date, time, time | None]] = {}
         """The times that were copied to a session's rows, where those differ from its own."""
+        self.version = 0
+        """Raised by what changes rows and stands in no ledger."""
         self.besides: dict[int, dict[str, Any]] = {}
         """By row: what a PUT set apart from the marks."""
         self._marks: dict[int, tuple[Any, dict[str, Any]]] = {}
@@ -86,6 +88,7 @@ class AimairaStore(ErpStore):
     def copy_times(self, identity: str) -> None:
         """Bring the session's times to its rows, as the vendor asks whoever moves one to do."""
         self.copied.pop(self._session(identity).identity, None)
+        self.version += 1
 
     def move_learner(self, identity: str, group: str, who: str = "") -> None:
         """As any ERP's; the membership of before stays, with its end."""

@@ -12,7 +12,7 @@ import asyncio
 import json as jsonlib
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -127,6 +127,19 @@ class Limits:
     heavy: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """What goes out with a request, and what is due: JSON, or text as it stands."""
+
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    content: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    accept: str = ""
+    as_text: bool = False
+    soap: bool = False
+
+
 class _TooLarge(Fault):
     """A body above BODY_LIMIT: asking again brings the same."""
 
@@ -180,15 +193,10 @@ class HttpSession:
         self._client: httpx.AsyncClient | None = None
 
     def redacted(self, text: str) -> str:
-        """`text` without the secrets."""
+        """`text` without the secret."""
         for secret in self._secrets:
             text = text.replace(secret, "***") if secret else text
         return text
-
-    def authorize(self, secret: str) -> None:
-        """Send another secret from now on; the ones before stay out of sight too."""
-        self._header = (self._header[0], self._header_format.format(secret=secret))
-        self._secrets = (secret, *self._secrets[: _SECRETS_KEPT - 1])
 
     @property
     def budget_left(self) -> int | None:
@@ -200,6 +208,11 @@ class HttpSession:
         except RuntimeError:
             return self._limits.per_minute
 
+    def authorize(self, secret: str) -> None:
+        """Send another secret from now on; the ones before stay out of sight too."""
+        self._header = (self._header[0], self._header_format.format(secret=secret))
+        self._secrets = (secret, *self._secrets[: _SECRETS_KEPT - 1])
+
     async def read(
         self,
         route: str,
@@ -209,18 +222,38 @@ class HttpSession:
         json: Any = None,
         form: Mapping[str, str] | None = None,
         give_up_when: frozenset[FaultCode] = frozenset(),
-        accept: str = "",
     ) -> Any:
         """The JSON of a read, whatever its method; asked again where waiting can help. Raises Fault.
 
-        `params` as text is a query as it stands, encoded already; `form` a body as a browser's form sends it.
-        `give_up_when`: what is not tried again, because the caller knows something better to ask. With
-        `accept` (a media type) that is asked for, and the answer is its text."""
+        `params` as text is a query as it stands, encoded already. `form` is a body as a browser's form sends
+        it. `give_up_when`: what is not tried again, because the caller knows something better to ask."""
+        sent = _Sent(json=json, form=form)
+        return await self._again(lambda: self._once(route, values, params, sent, write=False), give_up_when)
+
+    async def read_text(self, route: str, *, accept: str) -> str:
+        """The text of a read whose answer is no JSON; asked again where waiting can help. Raises Fault."""
+        sent = _Sent(accept=accept, as_text=True)
+        text: str = await self._again(lambda: self._once(route, None, None, sent, write=False))
+        return text
+
+    async def call(self, route: str, envelope: bytes, action: str, *, write: bool = False) -> str:
+        """The text that answers a SOAP envelope, a SOAP fault (status 500) too; a read is asked again where
+        waiting can help, a write never. `route` may end in `#OPERATION`, which tells apart in counts and
+        faults what goes to one address. Raises Fault."""
+        headers = (("Content-Type", "text/xml; charset=utf-8"), ("SOAPAction", f'"{action}"'))
+        sent = _Sent(content=envelope, headers=headers, accept="text/xml", as_text=True, soap=True)
+        if write:
+            text: str = await self._once(route, None, None, sent, write=True)
+        else:
+            text = await self._again(lambda: self._once(route, None, None, sent, write=False))
+        return text
+
+    async def _again(
+        self, once: Callable[[], Awaitable[Any]], give_up_when: frozenset[FaultCode] = frozenset()
+    ) -> Any:
         for attempt in range(1, TRIES + 1):
             try:
-                return await self._once(
-                    route, values, params, json, write=False, as_text=bool(accept), accept=accept, form=form
-                )
+                return await once()
             except Fault as fault:
                 if fault.code in give_up_when:
                     raise
@@ -246,7 +279,7 @@ class HttpSession:
     ) -> Any:
         """The JSON answer (or its text, where JSON is not what is due) to a write sent once. Raises Fault;
         `committed` says whether it may be done."""
-        return await self._once(route, values, params, json, write=True, as_text=as_text)
+        return await self._once(route, values, params, _Sent(json=json, as_text=as_text), write=True)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -272,32 +305,39 @@ class HttpSession:
         route: str,
         values: Mapping[str, str] | None,
         params: Mapping[str, str] | str | None,
-        json: Any,
+        sent: _Sent,
         *,
         write: bool,
-        as_text: bool = False,
-        accept: str = "",
-        form: Mapping[str, str] | None = None,
     ) -> Any:
         if self._limits is not None:
             await self._budget("all", self._limits.per_minute).take()
             if route in self._limits.heavy:
                 await self._budget("heavy", self._limits.heavy_per_minute).take()
         method, _space, template = route.partition(" ")
+        template = template.partition("#")[0]
         template, _mark, fixed = template.partition("?")
         path = template.format_map({name: segment(value) for name, value in (values or {}).items()})
         if fixed:
-            params = {**dict(parse_qsl(fixed)), **(params if isinstance(params, Mapping) else {})}
+            more = dict(parse_qsl(params)) if isinstance(params, str) else params or {}
+            params = {**dict(parse_qsl(fixed)), **more}
         self.requests[route] += 1
         url = self._base_url + path
         if isinstance(params, str):
             url, params = f"{url}?{params}" if params else url, None
         # Bytes: a stray character in a key must not end in an encoding error that quotes it.
         headers = [
-            (name.encode(), value.encode()) for name, value in (self._header, ("Accept", accept)) if value
+            (name.encode(), value.encode())
+            for name, value in (self._header, ("Accept", sent.accept), *sent.headers)
+            if value
         ]
         request = self._opened().build_request(
-            method, url, params=params, json=json, data=form, headers=headers
+            method,
+            url,
+            params=params,
+            json=sent.json,
+            data=sent.form,
+            content=sent.content,
+            headers=headers,
         )
         left = self._clock.monotonic()
         answered = False
@@ -329,8 +369,11 @@ class HttpSession:
             raise self._fault(code, route, error) from None
         if self._capture is not None:
             text = self.redacted(body.decode("utf-8", "replace"))
-            self._capture(Exchange(route, request.url.raw_path.decode(), json, response.status_code, text))
-        parsed = self._parsed(response, body, route, write, as_text)
+            shown = (
+                sent.json if sent.content is None else self.redacted(sent.content.decode("utf-8", "replace"))
+            )
+            self._capture(Exchange(route, request.url.raw_path.decode(), shown, response.status_code, text))
+        parsed = self._parsed(response, body, route, write, sent)
         self._note_skew(response, self._clock.monotonic() - left)
         return parsed
 
@@ -350,17 +393,17 @@ class HttpSession:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _parsed(
-        self, response: httpx.Response, body: bytes, route: str, write: bool, as_text: bool = False
-    ) -> Any:
+    def _parsed(self, response: httpx.Response, body: bytes, route: str, write: bool, sent: _Sent) -> Any:
         status = response.status_code
+        start = body.lstrip()[:1]
+        if sent.soap and status == 500 and start == b"<" and b"Fault" in body:
+            return body.decode("utf-8", "replace")
         if not 200 <= status < 300:
             raise self._refusal(response, body, route, write)
         if status == 204:
             return None
-        if as_text:
+        if sent.as_text and (start or write):
             return body.decode("utf-8", "replace")
-        start = body.lstrip()[:1]
         if not start:
             if self._empty_is_nothing:
                 return None

@@ -173,7 +173,7 @@ class Feed:
 
     async def model(self) -> Model:
         """What `$metadata` declares. Raises Fault."""
-        document: str = await self._session.read(_METADATA, accept=_XML)
+        document = await self._session.read_text(_METADATA, accept=_XML)
         try:
             return model(document)
         except ValueError as error:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -77,8 +78,8 @@ class AimairaSimulator:
         return None
 
     def dump(self) -> dict[str, Any]:
-        """The store in neutral words, a learner's rows' extras, and the ledgers. `least_requests`: the fewest
-        an import on this day can do with."""
+        """The store in neutral words, and the ledgers. `least_requests`: the fewest an import can do with, by
+        the day it runs on."""
         return {
             "system": "aimaira",
             **self.control.ledgers(),
@@ -96,29 +97,26 @@ class AimairaSimulator:
         """That key and any it had before. Raises ControlError."""
         return self.store.codes_of(identity)
 
-    def _least(self) -> int:
+    def _least(self) -> dict[str, int]:
         """Three lists of types and states; enrolments with their learners, teachers, sequences and their
         members, the window's events with their rows, and the class meetings that name them, by pages."""
-        first = datetime.combine(self.store.today(), time(), self.store.zone)
-        last = first + timedelta(days=connector.horizon_days)
-        events = [
-            row
+        lists = ("Inscription", "Enseignant", "Sequence", "InscriptionSequence")
+        always = 3 + sum(self._pages(len(self._entities.rows(one))) for one in lists)
+        begins = Counter(
+            datetime.fromisoformat(row["Debut"]).astimezone(self.store.zone).date()
             for row in self._entities.rows("Planification")
-            if row["Debut"] is not None
-            and first <= datetime.fromisoformat(row["Debut"]) < last
-            and row["TypePlanificationId"] == EVENT_TYPES["SEANCE"]
-        ]
-        counts = [
-            len(self._entities.rows("Inscription")),
-            len(self._entities.rows("Enseignant")),
-            len(self._entities.rows("Sequence")),
-            len(self._entities.rows("InscriptionSequence")),
-            len(events),
-        ]
-        if self.switches.title == "course":
-            counts.append(len(events))
-        size = self.switches.page_size if self.switches.paging != "whole" else max(1, *counts)
-        return 3 + sum(max(1, -(-count // size)) for count in counts)
+            if row["Debut"] is not None and row["TypePlanificationId"] == EVENT_TYPES["SEANCE"]
+        )
+        of_events = 2 if self.switches.title == "course" else 1
+        days = [self.store.school.first + timedelta(days=n) for n in range(-7, 28)]
+        within = {
+            day: sum(begins[day + timedelta(days=n)] for n in range(connector.horizon_days)) for day in days
+        }
+        return {day.isoformat(): always + of_events * self._pages(events) for day, events in within.items()}
+
+    def _pages(self, rows: int) -> int:
+        size = self.switches.page_size if self.switches.paging != "whole" else rows
+        return max(1, -(-rows // max(1, size)))
 
     # Routes
 

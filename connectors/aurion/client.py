@@ -116,7 +116,8 @@ class AurionClient:
         self.requests: Mapping[str, int] = self._session.requests
         self.capabilities: tuple[Capability, ...] = _CAPABILITIES
         self.form: AttendanceForm | None = AurionForm(surroundings.zone, surroundings.clock)
-        self.silent: dict[Kind, frozenset[str]] = {kind: frozenset({"phone"}) for kind in _PEOPLE_FIRST}
+        self._silent: dict[Kind, frozenset[str]] = {kind: frozenset({"phone"}) for kind in _PEOPLE_FIRST}
+        self.silent: Mapping[Kind, frozenset[str]] = self._silent
         """A phone number is spoken of only where a query shows a column of them."""
         self._said: dict[str, Any] = {}
         self._layouts: dict[Query, Layout] = {}
@@ -197,7 +198,7 @@ class AurionClient:
             if not table.layout.shows(name):
                 raise _drift(_DEFINITION, f"query {self._query_id(source)} has no column {self._named(name)}")
         shows_phone = table.layout.shows(mapping.PHONE[kind])
-        self.silent[kind] = frozenset() if shows_phone else frozenset({"phone"})
+        self._silent[kind] = frozenset() if shows_phone else frozenset({"phone"})
         return mapping.people(kind, table.lines, self._query_id(source))
 
     async def _groups(self, progress: Progress | None = None) -> list[Entry]:

@@ -104,7 +104,7 @@ class Tokens:
 
 
 class AurionSimulator:
-    """One school's Auriga. `app` is the ASGI application: Keycloak answers below `/auth`, the rest is Auriga's."""
+    """One school's Auriga. `app` is the ASGI application; Keycloak answers below `/auth`."""
 
     def __init__(self, school: School, clock: Clock, switches: AurionSwitches | None = None) -> None:
         self.switches = switches or AurionSwitches()

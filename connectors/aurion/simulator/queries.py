@@ -49,6 +49,7 @@ class Queries:
         self._store = store
         self._switches = switches
         self.definitions: dict[int, dict[str, Any]] = {id: self._definition(id) for id in MENUS}
+        self._kept: dict[int, tuple[Any, list[list[Any]]]] = {}
         self._lines: Mapping[int, Callable[[], Iterable[Values]]] = {
             INTERVENTIONS: self._of_interventions,
             GROUPS: self._of_groups,
@@ -90,12 +91,19 @@ class Queries:
             )
             if column["visible"]
         ]
-        before = self._switches.first_cell == "before"
-        lines = []
-        for values in self._lines[query]():
-            line = [values.get(column["guid"].partition("/")[2]) for column in columns]
-            lines.append([values["id"], *line] if before else line)
-        return columns, lines
+        names = tuple(column["guid"].partition("/")[2] for column in columns)
+        if self._switches.first_cell == "before":
+            names = ("id", *names)
+        return columns, self._made(query, names)
+
+    def _made(self, query: int, names: tuple[str, ...]) -> list[list[Any]]:
+        """The lines with these cells, made anew when something changed."""
+        control = self._store.control
+        stamp = (names, len(control.edits), len(control.writes), self._store.today())
+        if query not in self._kept or self._kept[query][0] != stamp:
+            lines = [[values.get(name) for name in names] for values in self._lines[query]()]
+            self._kept[query] = (stamp, lines)
+        return self._kept[query][1]
 
     def count(self, query: int, on: date | None = None) -> int:
         """How many lines a query brings, on a day where that matters."""

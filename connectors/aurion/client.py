@@ -341,7 +341,7 @@ class AurionClient:
         now = self._mapped(f"{_DEFINITION} ({id})", place, definition)
         before = self._layouts.setdefault(query, now)
         if shift := moved(before, now):
-            raise _drift(_DEFINITION, _("query {id}: {shift}; run `rollcall check`").format(id=id, shift=shift))
+            raise _drift(_DEFINITION, f"{id}: {shift}: `rollcall check`")
         return definition, now
 
     async def _lines(

@@ -81,7 +81,7 @@ def moved(before: Layout, now: Layout) -> str:
         if field not in now.places:
             return f"{before.columns[place].label} is gone"
         if now.places[field] != place:
-            return f"{before.columns[place].label} moved from {place + 1} to {now.places[field] + 1}"
+            return f"{before.columns[place].label} moved {place + 1}→{now.places[field] + 1}"
     return ""
 
 

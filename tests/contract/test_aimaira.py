@@ -3,6 +3,7 @@ is set up, and what it writes is what was meant and nothing beside."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,11 +17,10 @@ from connectors.aimaira.simulator import AimairaSimulator, AimairaSwitches
 from connectors.simulation.control import FaultOrder
 from connectors.simulation.school import School
 from engine.attendance import Attendance, Standing
-from engine.clock import VirtualClock
+from engine.clock import VirtualClock, VirtualLoop
 from engine.ports import Erp, ErpAttendance, Fault, FaultCode, Listing, Scope, Surroundings
 from engine.records import KINDS, Group, Kind, Learner, Sheet, Speaker
 from tests.contract.test_ypareo_simulator import clean_learner, plain_session
-from tests.unit.test_http import virtually
 
 START = date(2026, 11, 24)
 SCOPE = Scope(first=START, last=START + timedelta(days=6), zone="Europe/Paris")
@@ -96,15 +96,17 @@ def play(
 ) -> Any:
     """Run `story(case)` on virtual time from `at`."""
 
-    async def run(clock: VirtualClock) -> Any:
-        await clock.sleep_until(at)
-        case = Case(clock, school, settings, switches)
+    loop = VirtualLoop()
+
+    async def run() -> Any:
+        case = Case(VirtualClock(at, loop), school, settings, switches)
         try:
             return await story(case)
         finally:
             await case.client.close()
 
-    return virtually(run)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(run())
 
 
 def as_the_school_is(case: Case, listings: Mapping[Kind, Listing]) -> None:

@@ -2,14 +2,18 @@
 
 An absence belongs to a learner and an interval, not to a session: what overlaps a session stands for it.
 There is no change of one: it is removed and added anew. Whether adding one that stands doubles or merges it
-is unknown, so that everything is read first, and read again afterwards. The calls are seen in client code for
-SOAP, inferred for REST. Neither names a motive. Latenesses are written through REST only.
+is unknown, so that what stands is read before each session's write; the export itself reads back what was
+written, all sessions at once. The calls are seen in client code for
+SOAP, inferred for REST. Neither names a motive. Somebody who left early was absent from then on; a lateness
+is a record of its own, written through REST only.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.hyperplanning import mapping
@@ -22,14 +26,18 @@ from engine.ports import Fault, FaultCode, Scope
 from engine.records import Sheet
 
 _ROUTE = "absences"
+_MINUTE = timedelta(minutes=1)
+_OF_ONE = frozenset({FaultCode.refused})
+"""What concerns one person: the others are written all the same."""
 
 
 class HyperplanningAttendance:
-    """The absences of one school, as `engine.ports.ErpAttendance` asks."""
+    """The absences of one school, as `engine.ports.ErpAttendance` asks. With the write off it carries nothing
+    and only reads."""
 
-    def __init__(self, source: Source, connection: str, zone: str) -> None:
-        carries: set[Carried] = {"absent", "justified"}
-        if source.writes_lateness:
+    def __init__(self, source: Source, connection: str, zone: str, *, writes: bool) -> None:
+        carries: set[Carried] = {"absent", "justified", "left_early"} if writes else set()
+        if writes and source.writes_lateness:
             carries.add("late")
         self.carries: frozenset[Carried] = frozenset(carries)
         self._source = source
@@ -46,7 +54,7 @@ class HyperplanningAttendance:
         timed = [one for one in sessions if one.start is not None and one.end is not None]
         if not timed:
             return Standing()
-        days = [self._wall(at).date() for one in timed for at in (one.start, one.end) if at is not None]
+        days = [at.date() for one in timed for at in self._interval(one)]
         try:
             rows = await self._read(min(days), max(days))
         except Fault as fault:
@@ -54,90 +62,105 @@ class HyperplanningAttendance:
         of_learner: dict[str, list[Missed]] = {}
         for row in rows:
             of_learner.setdefault(row.learner, []).append(row)
-        found = []
-        for session in timed:
-            for learner in sorted(session.learners & of_learner.keys()):
-                over = [row for row in of_learner[learner] if self._overlaps(row, session)]
-                if over:
-                    found.append(self._attendance(session, _speaking(over)))
+        found = [
+            one
+            for session in timed
+            for learner in sorted(session.learners & of_learner.keys())
+            for one in self._stood(session, self._over(session, of_learner[learner]))
+        ]
         return Standing(attendances=tuple(found))
 
     async def write(
         self, session: Sheet, wanted: tuple[Attendance, ...], standing: tuple[Attendance, ...]
     ) -> None:
-        """Make one session's absences stand as `wanted` for exactly those people. Raises Fault."""
+        """Make one session's absences stand as `wanted` for exactly those people. Raises Fault, once everybody
+        who could be written is."""
+        if not self.carries:
+            raise self._refused(session, "", "the write is switched off")
         people = [one for one in wanted if one.kind == "learner"]
-        before = {one.person: one for one in standing}
         fresh = await self._of(session, {one.person for one in people})
-        steps = [self._step(session, one, fresh.get(one.person, []), before.get(one.person)) for one in people]
-        if not any(removed or added for removed, added in steps):
-            return
-        for removed, added in steps:
-            for row in removed:
-                await self._remove(row)
-            if added is not None:
-                await self._add(added)
-        await self._verify(session, people)
+        refused: Fault | None = None
+        done = False
+        for one in people:
+            known = [row for row in standing if row.person == one.person]
+            try:
+                done |= await self._make(session, one, fresh[one.person], known)
+            except Fault as fault:
+                if fault.code not in _OF_ONE:
+                    fault.committed = "unknown" if done else fault.committed
+                    raise
+                refused = refused or fault
+        if refused is not None:
+            refused.committed = "unknown" if done else refused.committed
+            raise refused
 
-    # What to do for one person
+    # One person
 
-    def _step(
-        self, session: Sheet, one: Attendance, fresh: list[Missed], before: Attendance | None
-    ) -> tuple[list[Missed], Missed | None]:
-        """The rows to remove and the one to add, so that `one` stands. Raises Fault where a row is in the way
+    async def _make(self, session: Sheet, one: Attendance, here: list[Missed], known: list[Attendance]) -> bool:
+        """Make one learner's rows say `one`; whether anything was sent. Raises Fault where a row is in the way
         that may not be touched: it was not there when read last, or reaches beyond the session."""
-        due = self._due(session, one)
-        if self._stands(session, due, fresh):
-            return [], None
-        for row in fresh:
-            known = before is not None and self._is(session, row, before)
-            if not known:
-                raise self._refused(session, one.person, "somebody changed it since it was read")
-            if not self._within(row, session):
-                raise self._refused(session, one.person, "a longer absence stands there")
-        return fresh, due
+        due, left = self._difference(session, one, here)
+        if not due and not left:
+            return False
+        if left and any(row not in known for row in self._stood(session, here)):
+            raise self._refused(session, one.person, "somebody changed it since it was read")
+        if any(not self._within(row, session) for row in left):
+            raise self._refused(session, one.person, "a longer absence stands there")
+        for row in left:
+            await self._remove(row)
+        for row in due:
+            await self._add(row)
+        return True
 
-    def _due(self, session: Sheet, one: Attendance) -> Missed | None:
-        """The row that says `one`; None for somebody present."""
+    def _difference(
+        self, session: Sheet, one: Attendance, here: list[Missed]
+    ) -> tuple[list[Missed], list[Missed]]:
+        """(rows that are due and not there, rows that are there and not due); an absence that covers more than
+        the session says as much of it."""
+        due, left = self._due(session, one), []
+        for row in here:
+            says = next((wanted for wanted in due if self._says(row, wanted)), None)
+            if says is None:
+                left.append(row)
+            else:
+                due.remove(says)
+        return due, left
+
+    def _due(self, session: Sheet, one: Attendance) -> list[Missed]:
+        """The rows that say `one`; none for somebody present throughout."""
         first, last = self._interval(session)
-        if one.state in ("absent", "excluded"):
-            return Missed("", one.person, first, last, one.justified)
+        if one.state == "absent":
+            return [Missed("", one.person, first, last, one.justified)]
+        rows = []
         if one.late and "late" in self.carries:
-            return Missed(
-                "", one.person, first, first + timedelta(minutes=one.late), one.justified, minutes=one.late
-            )
-        return None
+            arrived = min(first + one.late * _MINUTE, last)
+            rows.append(Missed("", one.person, first, arrived, one.justified, minutes=one.late))
+        if one.left_early:
+            gone = max(last - one.left_early * _MINUTE, first)
+            rows.append(Missed("", one.person, gone, last, one.justified))
+        return rows
 
-    def _stands(self, session: Sheet, due: Missed | None, fresh: list[Missed]) -> bool:
-        """Whether what is there says what is due, exactly or by an absence longer than the session."""
-        if due is None or not fresh:
-            return due is None and not fresh
-        return all(
-            row.minutes == due.minutes and row.justified == due.justified and self._covers(row, due)
-            for row in fresh
-        )
-
-    def _covers(self, row: Missed, due: Missed) -> bool:
-        return due.minutes is not None or (row.first <= due.first and row.last >= due.last)
-
-    def _is(self, session: Sheet, row: Missed, before: Attendance) -> bool:
-        """Whether a row is the one that was read as `before`."""
-        now = self._attendance(session, row)
-        return now.model_copy(update={"reason": before.reason, "comment": before.comment}) == before
+    @staticmethod
+    def _says(row: Missed, wanted: Missed) -> bool:
+        if row.minutes is not None or wanted.minutes is not None:
+            return (row.minutes, row.justified) == (wanted.minutes, wanted.justified)
+        whole = row.first <= wanted.first and row.last >= wanted.last
+        return row.justified == wanted.justified and whole
 
     # Reading and writing
 
     async def _of(self, session: Sheet, people: Iterable[str]) -> dict[str, list[Missed]]:
-        """The rows of these people that overlap a session."""
+        """The rows of these people that overlap a session. Raises Fault."""
         first, last = self._interval(session)
         found: dict[str, list[Missed]] = {one: [] for one in people}
-        for row in await self._read(first.date(), last.date()):
-            if row.learner in found and self._overlaps(row, session):
+        for row in self._over(session, await self._read(first.date(), last.date(), frozenset(found))):
+            if row.learner in found:
                 found[row.learner].append(row)
         return found
 
-    async def _read(self, first: date, last: date) -> list[Missed]:
-        absences = [mapped(_ROUTE, mapping.absence, row) for row in await self._source.absences(first, last)]
+    async def _read(self, first: date, last: date, learners: frozenset[str] | None = None) -> list[Missed]:
+        rows = await self._source.absences(first, last, learners)
+        absences = [mapped(_ROUTE, mapping.absence, row) for row in rows]
         late = [
             mapped("retards", lambda row: mapping.lateness(row, self._source.unit), row)
             for row in await self._source.lateness(first, last)
@@ -156,12 +179,40 @@ class HyperplanningAttendance:
         else:
             await self._source.add_lateness(row.learner, row.first, row.last - row.first, row.justified)
 
-    async def _verify(self, session: Sheet, people: list[Attendance]) -> None:
-        fresh = await self._of(session, {one.person for one in people})
-        for one in people:
-            rows = fresh[one.person]
-            if not self._stands(session, self._due(session, one), rows) or len(rows) > 1:
-                raise self._refused(session, one.person, "it does not stand as it was sent", unknown=True)
+    # What rows say
+
+    def _stood(self, session: Sheet, rows: list[Missed]) -> list[Attendance]:
+        """How one learner stands on a session by the rows that overlap it. A lateness and an early leaving are
+        one attendance; other rows stand each for itself."""
+        found = [self._attendance(session, row) for row in sorted(rows, key=lambda row: (row.first, row.key))]
+        late = [one for one in found if one.late and not one.left_early]
+        early = [one for one in found if one.left_early and not one.late]
+        if len(found) == 2 and len(late) == len(early) == 1:
+            key = f"{late[0].key}+{early[0].key}"
+            both = {"left_early": early[0].left_early, "key": key, "first": None, "last": None}
+            return [late[0].model_copy(update=both)]
+        return found
+
+    def _attendance(self, session: Sheet, row: Missed) -> Attendance:
+        first, last = self._interval(session)
+        exactly = (row.first, row.last) == (first, last)
+        said: dict[str, Any] = {"state": "absent"}
+        if row.minutes is not None:
+            said = {"state": "present", "late": row.minutes}
+        elif row.first > first and row.last >= last:
+            said = {"state": "present", "left_early": math.ceil((last - row.first) / _MINUTE)}
+        elif row.first <= first and row.last < last:
+            said = {"state": "present", "late": math.ceil((row.last - first) / _MINUTE)}
+        return Attendance(
+            sheet=session.id,
+            person=row.learner,
+            justified=row.justified,
+            reason=row.motive,
+            key=row.key,
+            first=None if exactly else self._instant(row.first),
+            last=None if exactly else self._instant(row.last),
+            **said,
+        )
 
     # Between wall times and instants
 
@@ -177,39 +228,20 @@ class HyperplanningAttendance:
     def _instant(self, at: datetime) -> datetime | None:
         return instant(at.date(), at.time(), self._zone)[0]
 
-    def _overlaps(self, row: Missed, session: Sheet) -> bool:
+    def _over(self, session: Sheet, rows: Iterable[Missed]) -> list[Missed]:
+        """The rows that overlap a session."""
         first, last = self._interval(session)
-        return row.first < last and (row.last > first or row.first == first)
+        return [row for row in rows if row.first < last and (row.last > first or row.first == first)]
 
     def _within(self, row: Missed, session: Sheet) -> bool:
         first, last = self._interval(session)
         return first <= row.first and row.last <= last
 
-    def _attendance(self, session: Sheet, row: Missed) -> Attendance:
-        whole = (row.first, row.last) == self._interval(session)
-        return Attendance(
-            sheet=session.id,
-            person=row.learner,
-            state="absent" if row.minutes is None else "present",
-            late=row.minutes or 0,
-            justified=row.justified,
-            reason=row.motive,
-            key=row.key,
-            first=None if whole else self._instant(row.first),
-            last=None if whole else self._instant(row.last),
-        )
-
-    def _refused(self, session: Sheet, person: str, what: str, unknown: bool = False) -> Fault:
+    def _refused(self, session: Sheet, person: str, what: str) -> Fault:
         return Fault(
             FaultCode.refused,
             system="erp",
             route=_ROUTE,
-            came=came(f"{session.id}, learner {person}: {what}"),
-            committed="unknown" if unknown else "no",
+            came=came(f"{what}: learner {person}" if person else what),
             record=f"sheet {session.id}",
         )
-
-
-def _speaking(rows: list[Missed]) -> Missed:
-    """Of several rows over one session, an absence before a lateness, the longest first."""
-    return max(rows, key=lambda row: (row.minutes is None, row.last - row.first, row.key))

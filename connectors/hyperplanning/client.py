@@ -26,7 +26,7 @@ from connectors.hyperplanning import HyperplanningSettings, mapping
 from connectors.hyperplanning.attendance import HyperplanningAttendance
 from connectors.hyperplanning.rest import RestSource
 from connectors.hyperplanning.soap import SoapSource
-from connectors.hyperplanning.source import People, Source, mapped
+from connectors.hyperplanning.source import Keyed, People, Source, mapped
 from engine.faults import fault_line
 from engine.ports import (
     AttendanceForm,
@@ -82,9 +82,9 @@ class HyperplanningClient:
         else:
             self._source = RestSource(settings, surroundings, capture)
         self.requests: Mapping[str, int] = self._source.requests
-        self.attendance: ErpAttendance | None = None
-        if settings.accept_unverified:
-            self.attendance = HyperplanningAttendance(self._source, self._connection, self._zone)
+        self.attendance: ErpAttendance | None = HyperplanningAttendance(
+            self._source, self._connection, self._zone, writes=settings.accept_unverified
+        )
         self.capabilities: tuple[Capability, ...] = (
             *self._source.capabilities,
             _write_capability(settings, self._source),
@@ -107,17 +107,15 @@ class HyperplanningClient:
         return self._listing(kind, entries, None)
 
     async def find(self, kind: Kind, erp_id: str, scope: Scope, last: Record | None) -> Sighting:
-        """Look for one record: people by their own key, a session among its course's, a group in its listing.
+        """Look for one record: people and groups by their own key, a session among its course's.
 
         A session that was moved is gone under the key it had."""
         try:
-            if kind in ("learner", "speaker"):
+            if kind != "sheet":
                 return Sighting(state="alive" if await self._stands(kind, erp_id) else "gone")
-            if kind == "sheet":
-                return await self._find_session(erp_id)
+            return await self._find_session(erp_id)
         except Fault:
-            pass
-        return Sighting(state="unknown")
+            return Sighting(state="unknown")
 
     async def check(self) -> tuple[Finding, ...]:
         """The user, and a sample of each listing: sessions of today."""
@@ -244,13 +242,20 @@ class HyperplanningClient:
         return frozenset(placed) if chosen is None else chosen & placed
 
     async def _stands(self, kind: Kind, key: str) -> bool:
-        """Whether a person still stands in the base, a learner among those who are meant."""
-        if not await self._source.person(_PEOPLE[kind], key):
+        """Whether a person or group still stands in the base, a learner among those who are meant."""
+        what: Keyed = _PEOPLE.get(kind, "promotions")
+        if kind == "group" and key.startswith(mapping.TD_PREFIX):
+            what = "tdoptions"
+        if not await self._source.stands(what, key.removeprefix(mapping.TD_PREFIX)):
             return False
         if kind != "learner":
             return True
-        if self._settings.learners == "in_groups" and not await self._source.groups_of(key):
-            return False
+        if self._settings.learners == "in_groups":
+            groups = await self._source.groups_of(key)
+            if not self._settings.td_groups:
+                groups = frozenset(one for one in groups if not one.startswith(mapping.TD_PREFIX))
+            if not groups:
+                return False
         family = self._settings.learner_family
         if not family:
             return True
@@ -314,12 +319,8 @@ class HyperplanningClient:
         day = mapping.day_of(session)
         if day is None:
             return Sighting(state="unknown")
-        course = mapping.course_of(session)
-        known = {mapped("cours", mapping.key, row) for row in await self._source.courses(day, day)}
-        if course not in known:
-            return Sighting(state="gone")
         names = await self._names()
-        for row in await self._source.sessions([course], day, day):
+        for row in await self._source.sessions_of(mapping.course_of(session), day):
             if mapped("detail_seances_placees", mapping.session_id, row) == session:
                 return Sighting(state="alive", entry=self._session(row, names))
         return Sighting(state="gone")

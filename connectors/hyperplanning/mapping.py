@@ -42,6 +42,7 @@ _UNITS: Mapping[Unit, timedelta] = {
 }
 UNLIKELY = "duration_unlikely"
 """A session shorter or longer than any is."""
+_NOTHING = (None, "", 0, "0")
 _SHORTEST, _LONGEST = timedelta(minutes=5), timedelta(hours=24)
 
 
@@ -159,7 +160,7 @@ def session(row: Row, zone: str, unit: Unit, names: Names) -> Entry:
     start = placed(begins.date(), begins.time(), zone, "start", problems)
     lasts = span(_needed(row, "duree"), unit)
     end: datetime | None = None
-    if not lasts:
+    if row["duree"] in _NOTHING:
         problems.append(Problem(code="no_end_time", field="end", evidence=str(row["duree"]), row=True))
     elif not _SHORTEST <= lasts <= _LONGEST:
         problems.append(Problem(code=UNLIKELY, field="end", evidence=f"{row['duree']} {unit}", row=True))
@@ -177,6 +178,9 @@ def session(row: Row, zone: str, unit: Unit, names: Names) -> Entry:
     name = "" if subject is None else names.subjects.get(reference(subject), "")
     if not name and isinstance(subject, str) and not subject.isdigit():
         name = subject
+    kind = row.get("type_cours")
+    if not name and isinstance(kind, str):
+        name = kind  # a meeting has no subject
     return Entry(
         record=Sheet(
             id=session_id(row),

@@ -28,6 +28,7 @@ from connectors.hyperplanning.source import (
     Certainty,
     Filtered,
     Groups,
+    Keyed,
     Labels,
     People,
     drift_fault,
@@ -48,7 +49,7 @@ _PERSON = ("cle", "nom", "prenom")
 _SESSION = (
     "cle", "jour_heure_debut", "duree", "matiere", "enseignants", "promotions", "salles",
 )  # fmt: skip
-_SESSION_TOO = ("tdoptions", "etudiants")
+_SESSION_TOO = ("tdoptions", "etudiants", "type_cours")
 _NONE = 1
 """The `code` of an error body that means: nothing there."""
 
@@ -112,7 +113,7 @@ class RestSource:
             return [], named or mapping.EMAIL_NAMES[0]
         return rows, mapped(route, lambda rows: mapping.email_name(rows, named), rows)
 
-    async def person(self, what: People, key: str) -> bool:
+    async def stands(self, what: Keyed, key: str) -> bool:
         route = f"GET /{what}"
         rows = await self._rows(route, ("cle",), params={"cle": key}, remember=False)
         return any(mapped(route, mapping.key, row) == key for row in rows)
@@ -168,6 +169,9 @@ class RestSource:
         found = await gathered(courses, self._placed_of_one, self._settings.concurrency)
         return [row for rows in found for row in rows]
 
+    async def sessions_of(self, course: str, day: date) -> list[Row]:
+        return await self.sessions([course], day, day)
+
     async def _placed(self, keys: Sequence[str], first: date, last: date) -> list[Row]:
         params = {"cle": ",".join(keys), **_between(first, last)}
         rows = await self._rows(_PLACED, _SESSION, _SESSION_TOO, params, dated=True)
@@ -179,7 +183,7 @@ class RestSource:
 
     # Absences
 
-    async def absences(self, first: date, last: date) -> list[Row]:
+    async def absences(self, first: date, last: date, learners: frozenset[str] | None = None) -> list[Row]:
         needed = ("etudiant", "date_heure_debut", "date_heure_fin")
         return await self._rows(
             _ABSENCES, ("cle", *needed), (*mapping.JUSTIFIED_NAMES, "motif"), _between(first, last), dated=True

@@ -43,10 +43,22 @@ from connectors.hyperplanning.envelope import (
 )
 from connectors.hyperplanning.mapping import Row, Unit
 from connectors.hyperplanning.rest import basic
-from connectors.hyperplanning.source import Certainty, Filtered, Groups, Labels, People, drift_fault, gathered
+from connectors.hyperplanning.source import (
+    Certainty,
+    Filtered,
+    Groups,
+    Keyed,
+    Labels,
+    People,
+    drift_fault,
+    gathered,
+)
 from engine.faults import came
 from engine.ports import Capability, Fault, FaultCode, Finding, Surroundings
 from engine.words import _
+
+_SCHOOL_YEAR = timedelta(days=400)
+"""A base that began longer ago is an earlier year's: each year has its own (documented by Edusign)."""
 
 _CHILD = {
     "etudiants": "THpSvcWCleEtudiant",
@@ -91,6 +103,12 @@ _PEOPLE_OF_COURSE: Mapping[str, tuple[str, ...]] = {
     "salles": ("SallesDuCours",),
     "etudiants": ("EtudiantsDuCours",),
 }
+_VALUES_OF_DETAIL = {
+    "jour_heure_debut": "JourEtHeureDebut",
+    "duree": "Duree",
+    "matiere": "Matiere",
+    "type_cours": "TypeCours",
+}
 _MEMBER_OF_DETAIL = {
     "enseignants": "Enseignants",
     "promotions": "Promotions",
@@ -122,6 +140,7 @@ class SoapSource:
         self._settings = settings
         at = urlsplit(settings.url)
         self._root = at.path.rstrip("/")
+        self._clock = surroundings.clock
         self._session = HttpSession(
             system="erp",
             base_url=f"{at.scheme}://{at.netloc}",
@@ -150,7 +169,7 @@ class SoapSource:
         columns = {"nom": "Noms", "prenom": "Prenoms", "email": "EMails"}
         return await self._rows(what, keys, columns), "email"
 
-    async def person(self, what: People, key: str) -> bool:
+    async def stands(self, what: Keyed, key: str) -> bool:
         return key in await self._all(what)
 
     async def groups(self, what: Groups) -> list[Row]:
@@ -201,6 +220,11 @@ class SoapSource:
         found = await gathered(courses, self._placed, self._settings.concurrency)
         return [row for rows in found for row in rows]
 
+    async def sessions_of(self, course: str, day: date) -> list[Row]:
+        # Asked for a course that is gone, the detail is a fault that says nothing certain.
+        keys = await self._list(("TousLesCoursEntre2Dates",), {"ADate1": day, "ADate2": day})
+        return await self._placed(course) if course in keys else []
+
     async def _placed(self, course: str) -> list[Row]:
         said = items(await self._call((_DETAIL,), {"ACours": course}))
         rows = [_session_row(course, node) for node in said]
@@ -212,19 +236,27 @@ class SoapSource:
 
     # Absences
 
-    async def absences(self, first: date, last: date) -> list[Row]:
-        between = {
+    async def absences(self, first: date, last: date, learners: frozenset[str] | None = None) -> list[Row]:
+        between: dict[str, Argument] = {
             "ADateHeureDebut": datetime.combine(first, time()),
             "ADateHeureFin": datetime.combine(last + timedelta(days=1), time()),
         }
-        keys = await self._list(("AbsencesEntre2Dates",), between)
-        return await gathered(keys, self._absence, self._settings.concurrency)
+        if learners is None:
+            keys = await self._list(("AbsencesEntre2Dates",), between)
+            return await gathered(keys, self._absence, self._settings.concurrency)
 
-    async def _absence(self, key: str) -> Row:
+        async def of_one(learner: str) -> list[Row]:
+            keys = await self._list(("AbsencesEtudiantEntre2Dates",), {"AEtudiant": learner, **between})
+            return [await self._absence(key, learner) for key in keys]
+
+        found = await gathered(sorted(learners), of_one, self._settings.concurrency)
+        return [row for rows in found for row in rows]
+
+    async def _absence(self, key: str, learner: str = "") -> Row:
         given = {"AAbsence": key}
         return {
             "cle": key,
-            "etudiant": await self._plain(("EtudiantAbsenceEtudiant",), given),
+            "etudiant": learner or await self._plain(("EtudiantAbsenceEtudiant",), given),
             "date_heure_debut": await self._plain(("DateHeureDebutAbsenceEtudiant",), given),
             "date_heure_fin": await self._plain(("DateHeureFinAbsenceEtudiant",), given),
             "justifie": await self._plain(("AbsenceEtudiantEstJustifiee",), given),
@@ -254,10 +286,16 @@ class SoapSource:
 
     async def check(self) -> tuple[Finding, ...]:
         version = await self._plain(("Version",), {})
-        begins = await self._plain(("DatePremierJourBase",), {})
+        begins = (await self._plain(("DatePremierJourBase",), {}))[:10]
+        today = self._clock.now().date()
+        try:
+            ours = timedelta() <= today - date.fromisoformat(begins) <= _SCHOOL_YEAR
+        except ValueError:
+            ours = False
+        advice = "" if ours else _("its planning is not of this school year: is the address last year's?")
         return (
             Finding(what=_("version of the web service"), ok=True, detail=version or "?"),
-            Finding(what=_("first day of its base"), ok=True, detail=(begins or "?")[:10]),
+            Finding(what=_("first day of its base"), ok=ours, detail=begins or "?", advice=advice),
         )
 
     # Calls
@@ -328,7 +366,7 @@ def _session_row(course: str, node: Node) -> dict[str, Any]:
     """A placed session as REST would show it, with those of its people and rooms that the answer names."""
     said = fields(node)
     row: dict[str, Any] = {"cle": course}
-    for name, member in (("jour_heure_debut", "JourEtHeureDebut"), ("duree", "Duree"), ("matiere", "Matiere")):
+    for name, member in _VALUES_OF_DETAIL.items():
         if member in said:
             row[name] = value(said[member])
     for name, member in _MEMBER_OF_DETAIL.items():

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 People: TypeAlias = Literal["etudiants", "enseignants"]
 Groups: TypeAlias = Literal["promotions", "tdoptions"]
+Keyed: TypeAlias = Literal["etudiants", "enseignants", "promotions", "tdoptions"]
 Labels: TypeAlias = Literal["salles", "matieres"]
 Certainty: TypeAlias = Literal["documented", "seen", "inferred", "unknown"]
 Filtered: TypeAlias = Literal["etudiants", "cours"]
@@ -51,8 +52,8 @@ class Source(Protocol):
         """Everybody of the base, and the name of the field that holds e-mails."""
         ...
 
-    async def person(self, what: People, key: str) -> bool:
-        """Whether this one person stands in the base."""
+    async def stands(self, what: Keyed, key: str) -> bool:
+        """Whether this one record stands in the base."""
         ...
 
     async def groups(self, what: Groups) -> list[Row]: ...
@@ -74,14 +75,18 @@ class Source(Protocol):
         """The placed sessions of these courses between two local dates, both included."""
         ...
 
+    async def sessions_of(self, course: str, day: date) -> list[Row]:
+        """One course's placed sessions, at least those of a local date; none where the course is gone."""
+        ...
+
     async def labels(self, what: Labels) -> list[Row]: ...
 
     async def rubrics(self, what: Filtered, keys: list[str], family: str) -> dict[str, frozenset[str]]:
         """The rubrics of one family that each record is in."""
         ...
 
-    async def absences(self, first: date, last: date) -> list[Row]:
-        """Absences that touch these local dates; more than those is no harm."""
+    async def absences(self, first: date, last: date, learners: frozenset[str] | None = None) -> list[Row]:
+        """Absences that touch these local dates, of these learners (None: of all); more is no harm."""
         ...
 
     async def lateness(self, first: date, last: date) -> list[Row]: ...

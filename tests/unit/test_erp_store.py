@@ -146,11 +146,19 @@ def test_absences_tell_who_made_and_who_changed_them(school: School, store: ByCo
     assert (mine["made_by"], mine["state"], mine["minutes"]) == ("person", "late", 20)
     assert (ours["made_by"], ours["changed_by_person"], ours["justified"]) == ("api", True, True)
     assert [(w["verb"], w["identity"]) for w in store.control.writes] == [("create", two), ("update", two)]
-    assert [e["action"] for e in store.control.edits] == ["add", "justify", "justify"]
+    assert [e["action"] for e in store.control.edits] == ["add", "change", "change"]
     store.remove_absence(by_hand)
     assert [one.code for one in store.standing()] == [row.code]
     with pytest.raises(ControlError):
         store.justify_absence(by_hand)
+
+
+def test_an_absence_at_the_hours_of_a_session_is_of_that_session(school: School, store: ByCourse) -> None:
+    planned = store.sessions[future_sessions(school)[0]]
+    first, last = (datetime.combine(planned.day, at or planned.start) for at in (planned.start, planned.end))
+    store.record_absence(planned.learners[0], first.isoformat(), last.isoformat())
+    store.record_absence(planned.learners[0], first.isoformat(), (last - timedelta(minutes=5)).isoformat())
+    assert [row["session"] for row in store.neutral()["absences"]] == [planned.identity, None]
 
 
 @pytest.mark.parametrize("spoil", ["erased", "reason"])

@@ -113,6 +113,11 @@ class SoapRoutes:
             for name, answer in operations.items()
         }
 
+    def _first_day(self) -> date:
+        """The school year's first day."""
+        first = self._store.school.first
+        return date(first.year if first.month >= 9 else first.year - 1, 9, 1)
+
     def _courses(self) -> dict[str, Callable[[Arguments], Any]]:
         return {
             "TousLesCoursEntre2Dates": self._courses_between,
@@ -129,6 +134,7 @@ class SoapRoutes:
     def _of_absences(self) -> dict[str, Callable[[Arguments], Any]]:
         return {
             "AbsencesEntre2Dates": self._absences_between,
+            "AbsencesEtudiantEntre2Dates": self._absences_between,
             "EtudiantAbsenceEtudiant": lambda given: str(
                 self._store.learners[self._absence(given).identity].code
             ),
@@ -311,7 +317,14 @@ class SoapRoutes:
     def _absences_between(self, given: Arguments) -> list[Element]:
         first, last = _wall(given["ADateHeureDebut"]), _wall(given["ADateHeureFin"])
         rows = self._absences.between(first.date(), last.date())
-        return [("THpSvcWCleAbsence", str(one.code)) for one in rows if one.first < last and one.last > first]
+        who = given.get("AEtudiant")
+        return [
+            ("THpSvcWCleAbsence", str(one.code))
+            for one in rows
+            if one.first < last
+            and one.last > first
+            and who in (None, str(self._store.learners[one.identity].code))
+        ]
 
     def _absence(self, given: Arguments) -> AbsenceRow:
         row = self._absences.one(given["AAbsence"])

@@ -161,12 +161,16 @@ def _own_times(
 
 
 def _motive(wanted: Attendance, named: Iterable[AimairaReason]) -> int:
-    if wanted.reason:
-        if not wanted.reason.isdecimal():
-            raise Drift(f"MotifId {wanted.reason!r:.20}")
-        return int(wanted.reason)
+    """The reason to write. It alone says whether an absence is justified: one that says otherwise than `wanted`
+    gives way to the first that does not, or to none. Raises Drift for a reason the settings do not name."""
+    by_id = {str(one.id): one for one in named}
+    if wanted.reason and wanted.reason not in by_id:
+        raise Drift(f"the settings name no reason {wanted.reason:.20}")
+    one = by_id.get(wanted.reason)
+    if one is not None and (wanted.state == "present" or one.justifies == wanted.justified):
+        return one.id
     if wanted.justified:
-        return next((one.id for one in named if one.justifies and not one.late), 0)
+        return next((other.id for other in by_id.values() if other.justifies and not other.late), 0)
     return 0
 
 

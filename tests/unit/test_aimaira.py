@@ -194,7 +194,7 @@ def test_a_row_goes_back_whole_without_the_services_own_words() -> None:
     assert marks.touched(came, {**came, "Detail": "", "Presence": False}, ("Presence",)) == ["Detail"]
 
 
-def test_a_reason_that_justifies_stands_for_a_justification_without_one() -> None:
+def test_the_reason_alone_says_whether_an_absence_is_justified() -> None:
     settings = AimairaSettings(url="http://a", user="u", password="p", reasons=REASONS)
     now = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -203,6 +203,8 @@ def test_a_reason_that_justifies_stands_for_a_justification_without_one() -> Non
         return marks.marked(MARKED, wanted, SHEET, now, settings, "Europe/Paris")["MotifId"]
 
     assert (motive(justified=True), motive(reason="6"), motive()) == (5, 6, 0)
+    # A reason that says otherwise gives way.
+    assert (motive(reason="5"), motive(reason="6", justified=True)) == (0, 5)
 
 
 def test_what_is_off_says_why() -> None:
@@ -352,7 +354,7 @@ def test_the_conditions_of_several_keys() -> None:
     assert Ask("Mail", filter="A eq 1 or B eq 2").also("C eq 3").filter == "(A eq 1 or B eq 2) and C eq 3"
 
 
-def test_a_reason_that_is_no_key_is_refused() -> None:
+def test_a_reason_nobody_named_is_refused() -> None:
     settings = AimairaSettings(url="http://a", user="u", password="p", reasons=REASONS)
     wanted = Attendance(sheet="7", person="20", state="absent", reason="maladie")
     with pytest.raises(mapping.Drift):

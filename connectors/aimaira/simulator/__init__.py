@@ -25,7 +25,7 @@ from starlette.routing import Route
 from connectors.aimaira import connector
 from connectors.aimaira.simulator.entities import EVENT_TYPES, Entities
 from connectors.aimaira.simulator.service import ROOT, Refusal, Service, refused
-from connectors.aimaira.simulator.store import AimairaStore
+from connectors.aimaira.simulator.store import MOTIVES, AimairaStore, motive_key
 from connectors.aimaira.simulator.switches import DEMO_PASSWORD, AimairaSwitches
 from connectors.simulation.control import Control, controlled
 from connectors.simulation.erps import SimulatedErp
@@ -171,5 +171,9 @@ simulated = SimulatedErp(
         "user": AimairaSwitches().user,
         "password": secret,
         "accept_unverified": True,
+        "reasons": [
+            {"id": motive_key(n), "name": one.name, "justifies": one.excused} for n, one in enumerate(MOTIVES)
+        ],
     },
+    fallback_reason="Absence injustifiée",
 )

@@ -41,8 +41,24 @@ class Motive:
     excused: bool
 
 
+MOTIVES = (
+    Motive("Maladie", True),
+    Motive("Absence injustifiée", False),
+    Motive("Convocation", True),
+    Motive("Transport", False),
+)
+"""The reasons every school begins with."""
+
+
+def motive_key(place: int) -> int:
+    """The MotifId of a reason by its place."""
+    return key(13, place)
+
+
 class AimairaStore(ErpStore):
     """One school's Aimaira."""
+
+    takes_absences = True
 
     def __init__(self, school: School, control: Control, switches: AimairaSwitches) -> None:
         super().__init__(school, control, departed_off_sessions=switches.departed_off_sessions)
@@ -51,12 +67,7 @@ class AimairaStore(ErpStore):
         self.year = (date(year, 9, 1), date(year + 1, 8, 31))
         self.former: list[tuple[str, str, datetime]] = []
         """Memberships that ended: learner, group, when."""
-        self.motives: list[Motive] = [
-            Motive("Maladie", True),
-            Motive("Absence injustifiée", False),
-            Motive("Convocation", True),
-            Motive("Transport", False),
-        ]
+        self.motives: list[Motive] = list(MOTIVES)
         self.group_only: set[str] = set()
         """Sessions on which only a group stands."""
         self.copied: dict[str, tuple[date, time, time | None]] = {}
@@ -128,7 +139,7 @@ class AimairaStore(ErpStore):
         motive = Motive(reason or "Justifié", justified)
         if motive not in self.motives:
             self.motives.append(motive)
-        return key(13, self.motives.index(motive))
+        return motive_key(self.motives.index(motive))
 
     def motive(self, number: int) -> Motive | None:
         """The reason behind a MotifId, None for one that is no reason's."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from connectors.aimaira import AimairaSettings, mapping, marks
+from connectors.aimaira.events import Events
 from connectors.aimaira.odata import Ask, Row
 from connectors.aimaira.reader import Reader, drift
 from connectors.http import HttpSession
@@ -35,6 +36,7 @@ class AimairaAttendance:
         clock: Clock,
         session: HttpSession,
         reader: Reader,
+        events: Events,
     ) -> None:
         self._settings = settings
         self._connection = connection
@@ -42,6 +44,7 @@ class AimairaAttendance:
         self._clock = clock
         self._session = session
         self._reader = reader
+        self._events = events
         self.carries: frozenset[Carried] = marks.carried(settings)
 
     async def reasons(self) -> tuple[Reason, ...]:
@@ -54,7 +57,7 @@ class AimairaAttendance:
         found: list[Attendance] = []
         try:
             rows = await self._rows(list(by_key))
-            people = await self._reader.who(rows, [one for s in sessions for one in s.learners])
+            people = await self._events.who(rows, [one for s in sessions for one in s.learners])
             for row in rows:
                 session = by_key[row["PlanificationId"]]
                 if (person := people.get(row["Id"])) is not None:
@@ -77,7 +80,7 @@ class AimairaAttendance:
         before = {one.person: one for one in standing}
         declared = await self._declared()
         rows = await self._rows([int(session.id)])
-        people = await self._reader.who(rows, meant)
+        people = await self._events.who(rows, meant)
         row_of = {person: row for row in rows if (person := people.get(row["Id"])) in meant}
         refused = [f"{one}: no row on this event" for one in meant if one not in row_of]
         sent: dict[int, tuple[Row, dict[str, Any]]] = {}

@@ -10,7 +10,7 @@ What it stands on, and how sure it is:
 * Unknown: paging (see `odata`), the shape of errors, limits of requests, who is in a group of an event, the
   entity behind an absence's reason. Nothing is concluded from what is unknown.
 
-What a run asks is in `reader`, what absences are written in `attendance`.
+What a run asks is in `reader`, `roll` and `events`; what absences are written in `attendance`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from zoneinfo import ZoneInfo
 
 from connectors.aimaira import AimairaSettings, mapping, marks
 from connectors.aimaira.attendance import AimairaAttendance
+from connectors.aimaira.events import Events
 from connectors.aimaira.odata import Ask, Feed, text
 from connectors.aimaira.reader import HOPELESS, Reader
+from connectors.aimaira.roll import Roll
 from connectors.http import Exchange, HttpSession
 from engine.faults import fault_line
 from engine.ports import (
@@ -78,6 +80,8 @@ class AimairaClient:
         self.capabilities: tuple[Capability, ...] = capabilities(settings)
         self._feed = Feed(self._session)
         self._reader = Reader(settings, surroundings.zone, surroundings.clock, self._feed)
+        self._roll = Roll(self._reader)
+        self._events = Events(self._reader, self._roll)
         self.attendance: ErpAttendance | None = AimairaAttendance(
             settings,
             surroundings.connection,
@@ -85,6 +89,7 @@ class AimairaClient:
             surroundings.clock,
             self._session,
             self._reader,
+            self._events,
         )
 
     async def begin(self, scope: Scope) -> None:
@@ -98,13 +103,13 @@ class AimairaClient:
         try:
             await self._reader.fit_for(kind)
             if kind == "speaker":
-                entries = [one.entry for one in await self._reader.speakers(progress)]
+                entries = [one.entry for one in await self._roll.speakers(progress)]
             elif kind == "learner":
-                entries = await self._reader.learner_entries(scope, progress)
+                entries = await self._learners(scope, progress)
             elif kind == "group":
-                entries = await self._reader.group_entries(scope, progress)
+                entries = await self._roll.group_entries(scope, progress)
             else:
-                entries = await self._reader.sessions(scope, progress)
+                entries = await self._events.sessions(scope, progress)
         except Fault as fault:
             return self._listing(kind, [], fault, 0)
         return self._listing(kind, entries, None, max(1, self._feed.pages - pages))
@@ -114,10 +119,10 @@ class AimairaClient:
         if not erp_id.isdecimal():
             return Sighting(state="unknown")
         find = {
-            "speaker": self._reader.find_speaker,
-            "learner": self._reader.find_learner,
-            "group": self._reader.find_group,
-            "sheet": self._reader.find_session,
+            "speaker": self._roll.find_speaker,
+            "learner": self._roll.find_learner,
+            "group": self._roll.find_group,
+            "sheet": self._events.find_session,
         }[kind]
         try:
             entry = await find(erp_id, scope)
@@ -160,6 +165,20 @@ class AimairaClient:
         """Close the connections."""
         await self._session.close()
 
+    async def _learners(self, scope: Scope, progress: Progress | None) -> list[Entry]:
+        """The learners that are meant, and those an event names who are in no list."""
+        entries = [
+            one.entry for one in await self._roll.learners(scope, progress) if await self._roll.meant(one)
+        ]
+        try:
+            await self._reader.fit_for("sheet")
+            entries += await self._events.strangers(scope)
+        except Fault as fault:
+            # The sessions' own listing says what went wrong with them.
+            if fault.code in HOPELESS:
+                raise
+        return entries
+
     # Checking
 
     async def _check_entry(self) -> tuple[bool, str, str]:
@@ -199,7 +218,7 @@ class AimairaClient:
     async def _check_events(self, scope: Scope) -> tuple[bool, str, str]:
         """Today's events, and by what their rows name learners."""
         types = await self._reader.types()
-        events = await self._reader.events(scope)
+        events = await self._events.events(scope)
         rows = [row for one in events for row in one.rows if row.get("TypeRessourceId") == types.learner]
         codes = {code for row in rows if (code := str(row.get("Code") or ""))}
         some = sorted(codes)[:20]

@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
-from hashlib import sha256
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from connectors.aurion import AurionSettings, mapping
-from connectors.aurion.columns import Drift, Layout, Row, layout, moved, unlike, visible
+from connectors.aurion.columns import Row
 from connectors.aurion.door import Door
 from connectors.aurion.form import AurionForm
-from connectors.aurion.mapping import Line, Query
+from connectors.aurion.mapping import Query
+from connectors.aurion.saved import DEFINITION, SavedQueries, drift, mapped
 from connectors.http import Exchange, HttpSession
 from engine.faults import came, fault_line
 from engine.ports import (
@@ -47,31 +46,18 @@ from engine.words import _
 
 T = TypeVar("T")
 
-_MENUS = "GET /api/menus"
-_DEFINITION = "GET /api/menuEntries/{menu}/query/{query}"
-_RESULT = "POST /api/menuEntries/{menu}/searchResult"
 _PLANNING = "GET /api/plannings/me"
 _INTERVENTION = "GET /api/menuEntries/{menu}/interventions/{id}"
 _ME = "GET /api/me"
 
 _CHUNK = timedelta(days=31)
 """Of a planning at once; a month is some 400 KB."""
-# What an expired token may look like; a page of HTML too.
-_SHUT = frozenset({FaultCode.unauthorized, FaultCode.forbidden, FaultCode.not_json})
 _HOPELESS = frozenset({FaultCode.unauthorized, FaultCode.unreachable})
 _PEOPLE_FIRST: Mapping[Kind, tuple[Query, ...]] = {
     "learner": ("learners", "groups", "interventions"),
     "speaker": ("speakers", "interventions"),
 }
 """Where people come from: the first of these queries that there is."""
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A query's result: its lines by our fields, and where those stand."""
-
-    lines: tuple[Line, ...]
-    layout: Layout
 
 
 class AurionClient:
@@ -113,6 +99,7 @@ class AurionClient:
             jitter,
             surroundings.transport,
         )
+        self._saved = SavedQueries(settings, self._door)
         self.requests: Mapping[str, int] = self._session.requests
         self.capabilities: tuple[Capability, ...] = _CAPABILITIES
         self.form: AttendanceForm | None = AurionForm(surroundings.zone, surroundings.clock)
@@ -120,12 +107,11 @@ class AurionClient:
         self.silent: Mapping[Kind, frozenset[str]] = self._silent
         """A phone number is spoken of only where a query shows a column of them."""
         self._said: dict[str, Any] = {}
-        self._layouts: dict[Query, Layout] = {}
-        self._menus: dict[int, int] = {}
 
     async def begin(self, scope: Scope) -> None:
         """A new run starts: forget what earlier listings brought. Where columns stood is remembered."""
         self._said.clear()
+        self._saved.forget()
 
     async def listing(self, kind: Kind, scope: Scope, progress: Progress | None = None) -> Listing:
         """All records of `kind`; never raises Fault. What a run already asked, failures too, is not asked
@@ -159,11 +145,11 @@ class AurionClient:
         today = self._clock.now().astimezone(ZoneInfo(self._zone)).date()
         scope = Scope(first=today, last=today, zone=self._zone)
         await self.begin(scope)
-        self._layouts.clear()
+        self._saved.forget_columns()
         steps: list[tuple[str, Callable[[], Awaitable[str]]]] = [(_("sign in"), self._check_entry)]
-        for query in self._queries():
-            what = _("columns of query {id}").format(id=self._query_id(query))
-            steps.append((what, lambda query=query: self._check_columns(query)))  # type: ignore[misc]
+        for query in self._saved.queries():
+            what = _("columns of query {id}").format(id=self._saved.id(query))
+            steps.append((what, lambda query=query: self._saved.check(query)))  # type: ignore[misc]
         if self._settings.sessions_from == "planning":
             steps.append((_("read sessions"), lambda: self._check_planning(scope)))
         steps.append((_("compare clocks"), self._check_clock))
@@ -191,20 +177,22 @@ class AurionClient:
         source = self._source(kind)
         if source is None:
             return []
-        table = await self._table(source, progress)
+        table = await self._saved.table(source, progress)
         if not table.layout.shows(mapping.PERSON[kind][0]):
             return []
         for name in mapping.PERSON[kind]:
             if not table.layout.shows(name):
-                raise _drift(_DEFINITION, f"query {self._query_id(source)} has no column {self._named(name)}")
+                raise drift(
+                    DEFINITION, f"query {self._saved.id(source)} has no column {self._saved.name(name)}"
+                )
         shows_phone = table.layout.shows(mapping.PHONE[kind])
         self._silent[kind] = frozenset() if shows_phone else frozenset({"phone"})
-        return mapping.people(kind, table.lines, self._query_id(source))
+        return mapping.people(kind, table.lines, self._saved.id(source))
 
     async def _groups(self, progress: Progress | None = None) -> list[Entry]:
         if not self._settings.groups_query:
             return []
-        table = await self._table("groups", progress)
+        table = await self._saved.table("groups", progress)
         return mapping.groups(table.lines, self._settings.groups_query)
 
     async def _populations(self) -> dict[str, frozenset[str]]:
@@ -215,7 +203,7 @@ class AurionClient:
         }
 
     def _source(self, kind: Kind) -> Query | None:
-        return next((query for query in _PEOPLE_FIRST[kind] if self._query_id(query)), None)
+        return next((query for query in _PEOPLE_FIRST[kind] if self._saved.id(query)), None)
 
     # Sessions
 
@@ -223,10 +211,10 @@ class AurionClient:
         if self._settings.sessions_from == "planning":
             found = await self._planned(scope, progress)
         else:
-            table = await self._table("interventions", progress)
+            table = await self._saved.table("interventions", progress)
             in_lines = table.layout.shows("learnerId")
             if not in_lines and not self._settings.groups_query:
-                raise _drift(_DEFINITION, "neither learners on the lines nor a query of populations")
+                raise drift(DEFINITION, "neither learners on the lines nor a query of populations")
             found = mapping.sessions(
                 table.lines,
                 scope.zone,
@@ -250,12 +238,12 @@ class AurionClient:
             days = "&".join(f"days={n}" for n in range(1, 8))
             # A session is listed under its UTC day or its local one: a day more on each side shows it anyway.
             span = f"startDate={first - timedelta(days=1)}&endDate={last + timedelta(days=1)}"
-            body = await self._read(_PLANNING, params=f"{days}&{span}")
-            for one in self._mapped(_PLANNING, mapping.interventions, body):
-                entry = self._mapped(
+            body = await self._door.read(_PLANNING, params=f"{days}&{span}")
+            for one in mapped(_PLANNING, mapping.interventions, body):
+                entry = mapped(
                     _PLANNING, lambda row: mapping.planned(row, populations, speakers, scope.zone), one
                 )
-                if self._mapped(_PLANNING, mapping.activity_of, one) not in skip:
+                if mapped(_PLANNING, mapping.activity_of, one) not in skip:
                     found[entry.id] = entry
             if progress is not None:
                 progress(_("sessions"), len(found), None)
@@ -269,9 +257,7 @@ class AurionClient:
             return Sighting(state="gone" if await self._route_works(scope) else "unknown")
         speakers = mapping.by_name(await self._people("speaker", None))
         populations = await self._populations() if self._settings.groups_query else None
-        entry = self._mapped(
-            _INTERVENTION, lambda row: mapping.planned(row, populations, speakers, scope.zone), row
-        )
+        entry = mapped(_INTERVENTION, lambda row: mapping.planned(row, populations, speakers, scope.zone), row)
         if entry.id != id:
             return Sighting(state="unknown")
         if self._settings.sessions_from == "query":
@@ -285,7 +271,7 @@ class AurionClient:
     async def _intervention(self, id: str) -> Row | None:
         """One intervention; None where there is no such thing, or no such route."""
         try:
-            body = await self._read(_INTERVENTION, {"menu": str(self._settings.planning_menu), "id": id})
+            body = await self._door.read(_INTERVENTION, {"menu": str(self._settings.planning_menu), "id": id})
         except Fault as fault:
             if fault.code is FaultCode.not_found:
                 return None
@@ -301,152 +287,14 @@ class AurionClient:
 
     # Saved queries
 
-    def _queries(self) -> list[Query]:
-        names: tuple[Query, ...] = ("interventions", "groups", "learners", "speakers")
-        return [
-            name
-            for name in names
-            if self._query_id(name) and (name, self._settings.sessions_from) != ("interventions", "planning")
-        ]
-
-    def _query_id(self, query: Query) -> int:
-        if query == "interventions" and self._settings.sessions_from == "planning":
-            return 0
-        return int(getattr(self._settings, f"{query}_query"))
-
-    async def _table(self, query: Query, progress: Progress | None = None) -> _Table:
-        """A query's whole result. Raises Fault: `drift` where its columns are not where they were."""
-
-        async def ask() -> _Table:
-            definition, where = await self._definition(query)
-            lines = await self._lines(query, definition, where, progress)
-            return _Table(tuple(self._believed(query, lines)), where)
-
-        return await self._once(query, ask)
-
-    async def _definition(self, query: Query) -> tuple[Row, Layout]:
-        """A query as it is saved now, and where our fields stand in it: where they stood at the start."""
-        menu, id = await self._menu(query), self._query_id(query)
-        body = await self._read(_DEFINITION, {"menu": str(menu), "query": str(id)})
-        definition = body.get("queryDefinition") if isinstance(body, Mapping) else None
-        if not isinstance(definition, Mapping):
-            raise _drift(_DEFINITION, f"no queryDefinition in {body!r:.30}")
-        wanted = {field: self._named(field) for field in mapping.COLUMNS[query]}
-
-        def place(definition: Row) -> Layout:
-            result = definition.get("searchResultDefinition")
-            columns = result.get("columns") if isinstance(result, Mapping) else None
-            return layout(visible(columns), wanted, mapping.NEEDED[query])
-
-        now = self._mapped(f"{_DEFINITION} ({id})", place, definition)
-        before = self._layouts.setdefault(query, now)
-        if shift := moved(before, now):
-            raise _drift(_DEFINITION, f"{id}: {shift}: `rollcall check`")
-        return definition, now
-
-    async def _lines(
-        self, query: Query, definition: Row, where: Layout, progress: Progress | None
-    ) -> list[Line]:
-        """The lines of every page. Raises Fault with the pages read."""
-        found: list[Line] = []
-        seen: set[str] = set()
-        page, pages, total = 1, 1, 0
-        try:
-            while page <= pages:
-                content, pages, total = await self._page(query, definition, page)
-                self._check_layout(query, content, where)
-                lines = self._whole(content.get("lines"), last=page >= pages)
-                mark = sha256(repr(lines).encode()).hexdigest()
-                if len(lines) > 1 and mark in seen:
-                    raise _broken(FaultCode.repeated_page, f"page {page}")
-                seen.add(mark)
-                found += [self._mapped(_RESULT, where.values, line) for line in lines]
-                if progress is not None:
-                    progress(_("lines of query {id}").format(id=self._query_id(query)), len(found), None)
-                page += 1
-            if len(found) < total:
-                raise _broken(FaultCode.truncated, f"{len(found)} lines of {total}")
-        except Fault as fault:
-            fault.pages_read, fault.pages_seen = page - 1, pages
-            raise
-        return found
-
-    def _whole(self, lines: Any, *, last: bool) -> list[Any]:
-        """The lines of a page. Raises Fault where it is short although others follow."""
-        if not isinstance(lines, list):
-            raise _drift(_RESULT, f"lines are {type(lines).__name__}")
-        if not last and len(lines) < self._settings.page_size:
-            raise _broken(FaultCode.truncated, f"{len(lines)} lines of {self._settings.page_size} on a page")
-        return lines
-
-    def _check_layout(self, query: Query, content: Row, where: Layout) -> None:
-        if problem := self._mapped(_RESULT, lambda body: _unlike(body, where), content):
-            raise _drift(_RESULT, _("query {id}: {what}").format(id=self._query_id(query), what=problem))
-
-    async def _page(self, query: Query, definition: Row, page: int) -> tuple[Row, int, int]:
-        """A page's content, how many pages there are, and how many lines (0 where that is not said)."""
-        menu = await self._menu(query)
-        params = {
-            "size": str(self._settings.page_size),
-            "page": str(page),
-            "sort": "id",
-            "disableWarnings": "true",
-        }
-        body = await self._read(_RESULT, {"menu": str(menu)}, params=params, json=definition)
-        content = body.get("content") if isinstance(body, Mapping) else None
-        pages = body.get("totalPages") if isinstance(body, Mapping) else None
-        if not isinstance(content, Mapping) or not isinstance(pages, int):
-            raise _drift(_RESULT, f"no content and totalPages in {body!r:.30}")
-        total = body.get("totalElements")
-        return content, pages, total if isinstance(total, int) else 0
-
-    def _believed(self, query: Query, lines: list[Line]) -> list[Line]:
-        """The lines, unless most of them say nothing. Raises Fault."""
-        if query == "interventions":
-            good = [line for line in lines if mapping.readable(line)]
-        else:
-            needed = (*mapping.NEEDED[query][:1], *(("learnerId",) if query == "learners" else ()))
-            good = [line for line in lines if all(line.get(name) for name in needed)]
-        if lines and 2 * len(good) < len(lines):
-            text = _("query {id}: {bad} of {all} lines cannot be read").format(
-                id=self._query_id(query), bad=len(lines) - len(good), all=len(lines)
-            )
-            raise _drift(_RESULT, text)
-        return lines
-
-    async def _menu(self, query: Query) -> int:
-        """The menu entry a query is run under: the one set, else the one whose query this is."""
-        if set_one := int(getattr(self._settings, f"{query}_menu")):
-            return set_one
-        id = self._query_id(query)
-        if id not in self._menus:
-            body = await self._read(_MENUS)
-            self._menus = self._mapped(_MENUS, _entries, body)
-        if id not in self._menus:
-            raise _drift(
-                _MENUS, _("no menu entry runs query {id}: set {name}").format(id=id, name=f"{query}_menu")
-            )
-        return self._menus[id]
-
-    def _named(self, field: str) -> str:
-        return self._settings.columns.get(field, field)
-
     # Checking
 
     async def _check_entry(self) -> str:
-        body = await self._read(_ME)
+        body = await self._door.read(_ME)
         person = body.get("person") if isinstance(body, Mapping) else None
         if not isinstance(person, Mapping):
-            raise _drift(_ME, f"no person in {body!r:.40}")
+            raise drift(_ME, f"no person in {body!r:.40}")
         return f"{person.get('currentFirstName') or ''} {person.get('currentLastName') or ''}".strip()
-
-    async def _check_columns(self, query: Query) -> str:
-        definition, where = await self._definition(query)
-        content, pages, _total = await self._page(query, definition, 1)
-        self._check_layout(query, content, where)
-        missing = [self._named(field) for field in mapping.COLUMNS[query] if not where.shows(field)]
-        told = _("{count} columns found, {pages} pages").format(count=len(where.places), pages=pages)
-        return told + ("; " + _("without {names}").format(names=", ".join(missing)) if missing else "")
 
     async def _check_planning(self, scope: Scope) -> str:
         return _("{count} seen").format(count=len(await self._planned(scope, None)))
@@ -461,25 +309,6 @@ class AurionClient:
 
     # Calls
 
-    async def _read(
-        self,
-        route: str,
-        values: Mapping[str, str] | None = None,
-        *,
-        params: Mapping[str, str] | str | None = None,
-        json: Any = None,
-    ) -> Any:
-        """One read; where the token is not accepted, once more with a new one. Raises Fault."""
-        await self._door.open()
-        seen = self._door.renewed
-        try:
-            return await self._session.read(route, values, params=params, json=json)
-        except Fault as fault:
-            if fault.code not in _SHUT:
-                raise
-        await self._door.reopen(seen)
-        return await self._session.read(route, values, params=params, json=json)
-
     async def _once(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         """What was asked already, its failure too; else asked now."""
         if what not in self._said:
@@ -492,12 +321,6 @@ class AurionClient:
             raise said
         return said
 
-    def _mapped(self, route: str, reader: Callable[[Any], T], row: Any) -> T:
-        try:
-            return reader(row)
-        except Drift as shape:
-            raise _drift(route, str(shape)) from None
-
     def _listing(self, kind: Kind, entries: list[Entry], fault: Fault | None) -> Listing:
         if fault is not None and fault.pages_read is None:
             fault.pages_read, fault.pages_seen = 0, 1
@@ -509,28 +332,6 @@ class AurionClient:
             fault_line="" if fault is None else fault_line(fault, self._connection),
             pages=0 if fault is not None else 1,
         )
-
-
-def _unlike(content: Row, where: Layout) -> str:
-    """Where an answer's columns are not those asked for; an answer may leave them out."""
-    columns = content.get("columns")
-    return unlike(where.columns, visible(columns)) if columns else ""
-
-
-def _entries(body: Any) -> dict[int, int]:
-    """Menu entries by the query they run. Raises Drift."""
-    menus = body.get("menus") if isinstance(body, Mapping) else None
-    if not isinstance(menus, list):
-        raise Drift(f"menus were due, not {body!r:.40}")
-    return {
-        one["queryId"]: one["menuEntryId"]
-        for menu in menus
-        if isinstance(menu, Mapping)
-        for one in menu.get("objects") or ()
-        if isinstance(one, Mapping)
-        and isinstance(one.get("queryId"), int)
-        and isinstance(one.get("menuEntryId"), int)
-    }
 
 
 def _within(entry: Entry, scope: Scope) -> bool:
@@ -548,14 +349,6 @@ def _day(sheet: Sheet, scope: Scope) -> date:
 def _without_groups(entry: Entry) -> Entry:
     """A session without groups, where nothing says what these are."""
     return entry.model_copy(update={"record": entry.record.model_copy(update={"groups": frozenset()})})
-
-
-def _broken(code: FaultCode, what: str) -> Fault:
-    return Fault(code, system="erp", route=_RESULT, came=came(what))
-
-
-def _drift(route: str, what: str) -> Fault:
-    return Fault(FaultCode.drift, system="erp", route=route, came=came(what))
 
 
 _CAPABILITIES = (

@@ -22,6 +22,8 @@ _LIVES = 60.0
 """Seconds, where the answer does not say."""
 _BEFORE = 0.2
 """Renewed when no more than this share of its life is left: an answer may be long in coming."""
+# What an expired token may bring; a page of HTML too.
+_SHUT = frozenset({FaultCode.unauthorized, FaultCode.forbidden, FaultCode.not_json})
 # A refresh token that was used is used up: asking again with it would be taken for a theft.
 _NEVER_AGAIN = frozenset(FaultCode)
 
@@ -63,26 +65,40 @@ class Door:
         self._until = 0.0
         self._refresh_until = 0.0
 
-    @property
-    def renewed(self) -> int:
-        """How many tokens came so far."""
-        return self._renewed
-
-    async def open(self) -> None:
-        """See to it that the session carries a token that still lives. Raises Fault."""
-        async with self._turn:
-            if not self._renewed or self._clock.monotonic() >= self._until:
-                await self._renew()
-
-    async def reopen(self, seen: int) -> None:
-        """A token was not accepted: get another, unless that was done since `seen` were. Raises Fault."""
-        async with self._turn:
-            if self._renewed == seen:
-                await self._renew()
+    async def read(
+        self,
+        route: str,
+        values: Mapping[str, str] | None = None,
+        *,
+        params: Mapping[str, str] | str | None = None,
+        json: Any = None,
+    ) -> Any:
+        """One read of Auriga; where the token is not accepted, once more with a new one. Raises Fault."""
+        await self._open()
+        seen = self._renewed
+        try:
+            return await self._session.read(route, values, params=params, json=json)
+        except Fault as fault:
+            if fault.code not in _SHUT:
+                raise
+        await self._reopen(seen)
+        return await self._session.read(route, values, params=params, json=json)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._keycloak.close()
+
+    async def _open(self) -> None:
+        """See to it that the session carries a token that still lives."""
+        async with self._turn:
+            if not self._renewed or self._clock.monotonic() >= self._until:
+                await self._renew()
+
+    async def _reopen(self, seen: int) -> None:
+        """A token was not accepted: get another, unless that was done since `seen` were."""
+        async with self._turn:
+            if self._renewed == seen:
+                await self._renew()
 
     async def _renew(self) -> None:
         now = self._clock.monotonic()

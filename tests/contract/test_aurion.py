@@ -213,7 +213,7 @@ def test_a_phone_is_spoken_of_only_where_a_column_of_them_is() -> None:
         await case.listings()
         assert case.client.silent == {"learner": frozenset(), "speaker": {"phone"}}
         case.hand("hide_column", GROUPS, "learnerPhone")
-        case.client._layouts.clear()
+        case.client._saved.forget_columns()
         as_the_school_is(case, await case.listings(), phones=False)
         assert case.client.silent["learner"] == {"phone"}
 
@@ -310,10 +310,10 @@ def test_an_answer_whose_columns_are_not_those_asked_for_is_refused() -> None:
         asked["searchResultDefinition"]["columns"] = [
             dict(c) for c in real["searchResultDefinition"]["columns"]
         ]
-        case.client._definition, before = _answering(case, asked), case.client._definition  # type: ignore[method-assign]
+        case.client._saved._definition, before = _answering(case, asked), case.client._saved._definition  # type: ignore[method-assign]
         case.hand("move_column", GROUPS, "learnerEmail", 1)
         listing = (await case.listings())["learner"]
-        case.client._definition = before  # type: ignore[method-assign]
+        case.client._saved._definition = before  # type: ignore[method-assign]
         return listing
 
     listing = play(story, columns_of="saved")
@@ -321,7 +321,7 @@ def test_an_answer_whose_columns_are_not_those_asked_for_is_refused() -> None:
 
 
 def _answering(case: Case, definition: Any) -> Any:
-    layout = case.client._layouts["groups"]
+    layout = case.client._saved._layouts["groups"]
 
     async def answer(_query: Any) -> Any:
         return definition, layout

@@ -40,6 +40,11 @@ class AurionSettings(BaseModel):
         description="Id of the saved query of interventions (interventionsDetailFavoriteQueryId)",
     )
     interventions_menu: int = Field(default=0, ge=0, description="Its menu entry")
+    interventions_days: int = Field(
+        default=14,
+        ge=1,
+        description="Days it was saved for, from today on; nothing is concluded from what it cannot show",
+    )
     groups_query: int = Field(
         default=0, ge=0, description="Id of the saved query of populations (GroupesDetailFavoriteQueryId)"
     )

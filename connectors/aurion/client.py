@@ -211,6 +211,7 @@ class AurionClient:
         if self._settings.sessions_from == "planning":
             found = await self._planned(scope, progress)
         else:
+            self._check_days(scope)
             table = await self._saved.table("interventions", progress)
             in_lines = table.layout.shows("learnerId")
             if not in_lines and not self._settings.groups_query:
@@ -225,6 +226,14 @@ class AurionClient:
             if not self._settings.groups_query:
                 found = [_without_groups(entry) for entry in found]
         return [entry for entry in found if _within(entry, scope)]
+
+    def _check_days(self, scope: Scope) -> None:
+        """Raise Fault where the horizon reaches beyond the days the query was saved for: what it does not show
+        there would look cancelled."""
+        asked, shown = (scope.last - scope.first).days + 1, self._settings.interventions_days
+        if asked > shown:
+            text = _("the query shows {shown} days, the horizon has {asked}").format(shown=shown, asked=asked)
+            raise Fault(FaultCode.refused, system="erp", route=DEFINITION, came=came(text))
 
     async def _planned(self, scope: Scope, progress: Progress | None) -> list[Entry]:
         """The sessions of the planning API, month by month, each once."""

@@ -263,6 +263,14 @@ def test_where_no_menu_entry_leads_to_one_session_none_is_found() -> None:
     assert play(story, settings={"planning_menu": 7}) == "unknown"
 
 
+def test_a_horizon_beyond_what_the_query_shows_is_told() -> None:
+    async def story(case: Case) -> Listing:
+        return (await case.listings())["sheet"]
+
+    listing = play(story, settings={"interventions_days": 3})
+    assert not listing.complete and "the query shows 3 days, the horizon has 7" in listing.fault_line
+
+
 # Columns that moved
 
 

@@ -22,6 +22,10 @@ _REASONS: dict[str, str] = {
     "duration_unlikely": _("no session is that short or long: is the unit of durations right?"),
     "time_does_not_exist": _("this local time does not exist: clocks go forward then"),
     "time_ambiguous": _("this local time comes twice: the first is taken"),
+    "group_not_expanded": _(
+        "it names a group only, and the ERP does not say who is in it: put its learners on it"
+    ),
+    "not_enrolled": _("on a session, but not enrolled"),
     "session_without_learners": _("nobody is on this session"),
     "session_without_accepted_learners": _("nobody on this session could be taken over"),
     "session_without_speaker": _("the session has no speaker, and no stand-in is named"),

@@ -41,7 +41,12 @@ def held_absences(dump: Dump) -> list[HeldAbsence] | None:
     if "neutral" in dump:
         if not dump["neutral"].get("takes_absences"):
             return None
-        return [_held(row) for row in dump["neutral"]["absences"] if row["removed"] is None]
+        # Some ERPs note who was there, too.
+        return [
+            _held(row)
+            for row in dump["neutral"]["absences"]
+            if row["removed"] is None and row["state"] != "present"
+        ]
     if dump["system"] == "ypareo":
         return _ypareo(dump)
     return None

@@ -23,6 +23,8 @@ _SIMULATED: Mapping[str, str] = {
     "ypareo": "connectors.ypareo.simulator:simulated",
     "hyperplanning": "connectors.hyperplanning.simulator:simulated",
     "hyperplanning-soap": "connectors.hyperplanning.simulator:simulated_over_soap",
+    "aimaira": "connectors.aimaira.simulator:simulated",
+    "aurion": "connectors.aurion.simulator:simulated",
 }
 """Where each simulator's package says the rest, as "module:name"."""
 

@@ -43,8 +43,20 @@ class ReasonMap:
             )
         return ""
 
-    def of_absence(self, reason: str) -> str:
-        """The ERP's reason of an absence with this Edusign reason, "" for none given."""
+    def of_absence(self, reason: str, justified: bool | None = None) -> str:
+        """The ERP's reason of an absence with this Edusign reason, "" for none given.
+
+        `justified`, where it is to be said: an ERP's reason that counts as the contrary there gives way to one
+        that does not."""
+        found = self._of_absence(reason)
+        one = next((one for one in self.erp if one.id == found), None)
+        if justified is None or one is None or one.justifies in (None, justified):
+            return found
+        if not justified:
+            return self._id(self.fallback)
+        return next((one.id for one in self.erp if one.justifies and not one.late), found)
+
+    def _of_absence(self, reason: str) -> str:
         if not reason:
             return self._id(self.fallback)
         known = next((one for one in self.edusign if one.id == reason), Reason(id=reason, name=""))

@@ -85,7 +85,8 @@ def _wanted(
         return there
     if "reason" in carries:
         late = wanted_there.state == "present"
-        reason = reasons.of_lateness() if late else reasons.of_absence(one.reason)
+        justified = wanted_there.justified if "justified" in carries else None
+        reason = reasons.of_lateness() if late else reasons.of_absence(one.reason, justified)
         return wanted_there.model_copy(update={"reason": reason})
     return wanted_there
 

@@ -116,6 +116,13 @@ def test_reasons_are_mapped_by_name_or_id_found_by_name_or_take_the_fallback() -
     assert reasons.of_lateness() == "L" and list(reasons.unmapped) == ["77"]
 
 
+def test_a_reason_that_says_otherwise_than_the_justification_gives_way() -> None:
+    reasons = ReasonMap(EDUSIGN_REASONS, ERP_REASONS, {"driving TEST": "Sick"}, "unknown", "Late")
+    # "1" is the sick who are excused there, the fallback is not.
+    assert [reasons.of_absence("1", justified) for justified in (True, False)] == ["S", "U"]
+    assert [reasons.of_absence("", justified) for justified in (True, False)] == ["S", "U"]
+
+
 @pytest.mark.parametrize(
     ("mapped", "fallback", "said"),
     [({}, "", "fallback_reason"), ({}, "nope", "nope"), ({"1": "gone"}, "U", "gone"), ({}, "S", "justifies")],

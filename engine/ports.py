@@ -40,6 +40,8 @@ class FaultCode(StrEnum):
     outcome_unknown = "outcome_unknown"  # a write went unanswered: it may have been done
     unreachable = "unreachable"  # no connection: nothing was sent
     drift = "drift"  # a field this connector maps is gone or of another shape
+    swapped_dates = "swapped_dates"  # dates are read there in another order: another week would be synced
+    own_only = "own_only"  # the account is shown its own records only, and the rest is silently missing
 
 
 class Fault(Exception):

@@ -222,11 +222,17 @@ def lost_edits(world: World, edusign_dump: Dump, told: Told) -> list[str]:
 
 
 def _lost_in_erp(world: World) -> Iterator[str]:
-    """Nothing writes to the ERP yet: what was typed there must stand there."""
+    """What people typed in the ERP must stand there: a sync writes absences only, and never over theirs."""
     last: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    absences = {row["code"]: row for row in world.absences}
     for edit in world.erp_edits:
-        last[edit["kind"], edit["identity"], edit["field"]] = edit
+        subject = edit["id"] if edit["kind"] == "absence" else edit["identity"]
+        last[edit["kind"], subject, edit["field"]] = edit
     for edit in last.values():
+        if edit["kind"] == "absence":
+            if not _absence_stands(absences.get(edit["id"]), edit):
+                yield f"ERP edit {edit['n']} ({edit['action']} absence {edit['id']} {edit['field']})"
+            continue
         record = world.erp[cast(Kind, edit["kind"])].get(edit["identity"])
         if record is None or not _stands(record.raw, record.values, edit):
             yield f"ERP edit {edit['n']} ({edit['action']} {edit['field']} of {edit['identity']})"
@@ -249,14 +255,24 @@ def _stands(raw: Mapping[str, Any], values: Mapping[str, Any], edit: Mapping[str
         now, before, wanted = set(raw["learner_identities"]), set(edit["before"]), set(after)
         return wanted - before <= now and not (before - wanted) & now
     if field == "rooms":
-        return bool(list(raw["codesSalle"]) == after)
+        return bool(list(raw["rooms"]) == after)
     if field in ("group", "portal_email"):
         return bool(raw[field] == after)
     if field == "subject":
-        return bool(raw["nomMatiere"] == after)
+        return bool(raw["subject"] == after)
     if field in values:
         return bool(values[field] == canonical(field, after))
     return True
+
+
+def _absence_stands(row: Mapping[str, Any] | None, edit: Mapping[str, Any]) -> bool:
+    """A person's absence is there, or was taken away by a person; what they said of it is still said."""
+    if row is None or row["removed"] == "api":
+        return False
+    if row["removed"] == "person" or edit["field"] in ("", "removed"):
+        return True
+    said = row["local"][edit["field"]] if edit["field"] in ("first", "last") else row[edit["field"]]
+    return bool(said == edit["after"])
 
 
 class _LostInEdusign:
@@ -365,8 +381,9 @@ def minimum_requests(
 ) -> dict[str, int]:
     """The fewest requests an import that ran from `started` to `ended` could do with, by side.
 
-    From the row counts and page sizes of the raw stores as they were at `started`, told from the dumps at the
-    end by undoing what the ledgers say happened since.
+    Of the ERP's the simulator says it (`least_requests` of its dump). Of Edusign's: from the row counts and
+    page sizes of the raw stores as they were at `started`, told from the dumps at the end by undoing what the
+    ledgers say happened since.
     """
     past = _Past(edusign_dump, started)
     reads = 1
@@ -383,8 +400,7 @@ def minimum_requests(
     # Each create, and each record brought back in place of one, was looked up by key, people by e-mail too.
     looked_up = {(w["kind"], w["id"]) for w in writes if w["verb"] == "create"}
     probes = sum(2 if kind in ("learner", "speaker") else 1 for kind, _id in looked_up)
-    erp = 4 + len(erp_dump["groups"])
-    return {"erp": erp, "edusign": reads + records + probes}
+    return {"erp": erp_dump["least_requests"]["import"], "edusign": reads + records + probes}
 
 
 class _Past:

@@ -79,7 +79,7 @@ class PlatformRecord:
 
 @dataclass(frozen=True)
 class World:
-    """Both sides at one moment, under hidden identities."""
+    """Both sides at one moment, under hidden identities. `absences` are the ERP's, in the words of its dump."""
 
     erp: Mapping[Kind, Mapping[str, ErpRecord]]
     platform: tuple[PlatformRecord, ...]
@@ -89,6 +89,7 @@ class World:
     writes: tuple[Mapping[str, Any], ...]
     identities: Mapping[tuple[Kind, str], str]
     """Identity by (kind, Edusign id), of records that are gone too."""
+    absences: tuple[Mapping[str, Any], ...] = ()
 
     def of(self, kind: Kind, identity: str) -> list[PlatformRecord]:
         """The Edusign records of one identity, in the order they were made."""
@@ -101,16 +102,17 @@ class World:
 
 def world(erp_dump: Dump, edusign_dump: Dump) -> World:
     """Both dumps read. Raises KeyError for an ERP no reader is known for, or a dump of another shape."""
-    erp = ERP_READERS[erp_dump["system"]](erp_dump)
-    by_code = {(kind, one.code): one.identity for kind in KINDS for one in erp[kind].values()}
+    reader = _neutral if "neutral" in erp_dump else ERP_READERS[erp_dump["system"]]
+    erp = reader(erp_dump)
+    bearers = _Bearers(erp, erp_dump.get("neutral", {}).get("takings", ()))
     identities: dict[tuple[Kind, str], str] = {}
     for kind in KINDS:
         for row in edusign_dump[LISTS[kind]]:
-            identities[kind, row["ID"]] = resolved(kind, row["identity"], by_code)
+            identities[kind, row["ID"]] = bearers.resolved(kind, row["identity"], row["DATE_CREATED"])
     for entry in (*edusign_dump["writes"], *edusign_dump["edits"]):
         if entry["kind"] in LISTS:
             identities.setdefault(
-                (entry["kind"], entry["id"]), resolved(entry["kind"], entry["identity"], by_code)
+                (entry["kind"], entry["id"]), bearers.resolved(entry["kind"], entry["identity"], entry["at"])
             )
     platform = [
         _platform_record(kind, order, row, identities)
@@ -125,15 +127,43 @@ def world(erp_dump: Dump, edusign_dump: Dump) -> World:
         edusign_edits=tuple(edusign_dump["edits"]),
         writes=tuple(edusign_dump["writes"]),
         identities=identities,
+        absences=tuple(erp_dump.get("neutral", {}).get("absences", ())),
     )
 
 
-def resolved(kind: Kind, identity: str, by_code: Mapping[tuple[Kind, str], str]) -> str:
-    """`api:TYPE/KEY` as the ERP's hidden identity; KEY up to `#` is the ERP's code. Others stay."""
-    if not identity.startswith("api:"):
-        return identity
-    key = identity.partition("/")[2].partition("#")[0]
-    return by_code.get((kind, key), identity)
+def by_code(erp: Mapping[Kind, Mapping[str, ErpRecord]]) -> dict[tuple[Kind, str], ErpRecord]:
+    """The ERP's records by (kind, code); of two under one code the live one."""
+    found: dict[tuple[Kind, str], ErpRecord] = {}
+    for kind in KINDS:
+        for one in erp[kind].values():
+            if one.live or (kind, one.code) not in found:
+                found[kind, one.code] = one
+    return found
+
+
+class _Bearers:
+    """Who bore an ERP's code at a moment: codes of sessions may be handed on."""
+
+    def __init__(
+        self, erp: Mapping[Kind, Mapping[str, ErpRecord]], takings: Iterable[Mapping[str, str]]
+    ) -> None:
+        self._now = by_code(erp)
+        self._takings: dict[str, list[tuple[str, str]]] = {}
+        for taking in sorted(takings, key=lambda one: one["since"]):
+            self._takings.setdefault(taking["code"], []).append((taking["since"], taking["identity"]))
+
+    def resolved(self, kind: Kind, identity: str, at: str) -> str:
+        """`api:TYPE/KEY` as the hidden identity of who bore KEY at that instant; KEY up to `#` is the ERP's
+        code. Others stay."""
+        if not identity.startswith("api:"):
+            return identity
+        code = identity.partition("/")[2].partition("#")[0]
+        bearers = self._takings.get(code, ()) if kind == "sheet" else ()
+        if bearers:
+            earlier = [who for since, who in bearers if not since or exact(since) <= exact(at)]
+            return earlier[-1] if earlier else bearers[0][1]
+        record = self._now.get((kind, code))
+        return record.identity if record is not None else identity
 
 
 def _platform_record(
@@ -173,6 +203,46 @@ def _platform_record(
 
 
 # ERPs
+
+
+def _neutral(dump: Dump) -> dict[Kind, dict[str, ErpRecord]]:
+    """Any ERP whose simulator tells its rows in neutral words (`connectors.simulation.erp_dump`)."""
+    told = dump["neutral"]
+    members: dict[str, set[str]] = {row["identity"]: set() for row in told["groups"]}
+    for row in told["learners"]:
+        if not row["departed"]:
+            members[row["group"]].add(row["identity"])
+
+    def records(kind: Kind, rows: Iterable[Mapping[str, Any]], live: Callable[..., bool]) -> dict[str, Any]:
+        return {
+            row["identity"]: _erp_record(
+                kind, row["code"], row["identity"], live(row), _told_values(kind, row, members), row
+            )
+            for row in rows
+        }
+
+    return {
+        "learner": records("learner", told["learners"], lambda row: not row["departed"]),
+        "speaker": records("speaker", told["staff"], lambda row: bool(row["trainer"])),
+        "group": records("group", told["groups"], lambda _row: True),
+        "sheet": records("sheet", told["sessions"], lambda row: not row["cancelled"]),
+    }
+
+
+def _told_values(kind: Kind, row: Mapping[str, Any], members: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    """The values a sync carries, of those the dump tells."""
+    if kind == "group":
+        return {"name": row["name"], "members": frozenset(members[row["identity"]])}
+    if kind != "sheet":
+        return {name: row[name] for name in ("last_name", "first_name", "email", "phone") if name in row}
+    texts = {name: row[name] for name in ("name", "room") if name in row}
+    times = {name: row[f"{name}_utc"] or "" for name in ("start", "end") if f"{name}_utc" in row}
+    people = {
+        "groups": frozenset(row["group_identities"]),
+        "speakers": frozenset(row["staff_identities"]),
+        "learners": frozenset(row["learner_identities"]),
+    }
+    return {**texts, **times, **people}
 
 
 def _ypareo(dump: Dump) -> dict[Kind, dict[str, ErpRecord]]:
@@ -238,7 +308,8 @@ def _ypareo_session(row: Mapping[str, Any]) -> ErpRecord:
         "speakers": frozenset(row["staff_identities"]),
         "learners": frozenset(row["learner_identities"]),
     }
-    return _erp_record("sheet", row["codeSeance"], row["identity"], not row["cancelled"], values, row)
+    raw = {**row, "rooms": row["codesSalle"], "subject": row["nomMatiere"]}
+    return _erp_record("sheet", row["codeSeance"], row["identity"], not row["cancelled"], values, raw)
 
 
 def _erp_record(

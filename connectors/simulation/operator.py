@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import httpx
 
-from connectors.simulation.checker_raw import Dump, Kind, World, exact, world
+from connectors.simulation.checker_raw import Dump, Kind, World, by_code, exact, world
 from connectors.simulation.checker_sync import Agreement, Judged
 
 EVERY = timedelta(minutes=5)
@@ -207,9 +207,7 @@ class Truth:
 
     def __init__(self, world_now: World) -> None:
         self.world = world_now
-        self._by_code = {
-            (kind, one.code): one for kind, records in world_now.erp.items() for one in records.values()
-        }
+        self._by_code = by_code(world_now.erp)
 
     def is_same(self, kind: str, erp_id: str, edusign_id: str) -> bool:
         """Whether an ERP record and an Edusign record are one person or one sheet."""

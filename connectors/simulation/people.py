@@ -290,7 +290,13 @@ class ErpSide(Protocol):
     @property
     def hands(self) -> Mapping[str, Callable[..., Any]]: ...
 
-    def code_of(self, identity: str) -> int: ...
+    def code_of(self, identity: str) -> int | str:
+        """What a sync calls the record now. Raises ControlError."""
+        ...
+
+    def codes_of(self, identity: str) -> tuple[str, ...]:
+        """That, and what it may have called it before. Raises ControlError."""
+        ...
 
 
 class EdusignSide(Protocol):
@@ -337,7 +343,7 @@ class Editor:
         """The Edusign id of the live record of this identity. Raises NotThere."""
         identities = {identity}
         with suppress(ControlError):  # somebody only Edusign knows
-            identities.add(f"api:{self._api_type}/{self._erp.code_of(identity)}")
+            identities |= {f"api:{self._api_type}/{code}" for code in self._erp.codes_of(identity)}
         for id, row in self._edusign.store.rows[kind].items():
             if row.identity in identities and not row.archived:
                 return str(id)

@@ -74,6 +74,7 @@ class Tale:
         self.erp: Row = {
             "system": "ypareo",
             "zone": "Europe/Paris",
+            "least_requests": {"import": 5},
             "groups": [{"codeGroupe": 1201, "nomGroupe": "BTS 1A", "identity": "G001"}],
             "learners": [
                 erp_learner(1, "P001", "Martin", "a@mail.example", "06 12 34 56 78"),

@@ -21,9 +21,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from connectors.simulation.control import Control, controlled, instant
+from connectors.simulation.erp_rows import GroupRow, LearnerRow, SessionRow
 from connectors.simulation.school import School, true_instant
 from connectors.ypareo.simulator.dialect import BadDate, Dialect, course_row, dashed
-from connectors.ypareo.simulator.store import GroupRow, LearnerRow, SessionRow, Store
+from connectors.ypareo.simulator.store import Store
 from connectors.ypareo.simulator.switches import DEMO_TOKEN, YpareoSwitches
 from engine.clock import Clock
 
@@ -79,7 +80,8 @@ class YpareoSimulator:
         return None
 
     def dump(self) -> dict[str, Any]:
-        """Raw rows with hidden identities, in the order of their codes, and the ledgers.
+        """Raw rows with hidden identities, in the order of their codes, and the ledgers. `least_requests` are
+        the fewest an import can do with.
 
         Learners carry `departed` (left, or removed from the ERP) and `removed`; sessions `cancelled`, `local`
         (ISO day, start and end in wall time), `start_utc` and `end_utc` (null where there is no such instant),
@@ -89,6 +91,8 @@ class YpareoSimulator:
             "system": "ypareo",
             **self.control.ledgers(),
             "zone": self.store.school.zone,
+            # Periods, groups, learners, staff, and each group's planning.
+            "least_requests": {"import": 4 + len(self.store.groups)},
             "periods": [self._dialect.period_row(code) for code in self.store.periods],
             "rooms": [{"code": room.code, "name": room.name} for room in self.store.school.rooms],
             "groups": [
@@ -113,13 +117,17 @@ class YpareoSimulator:
             ],
             "sessions": [self._dumped_session(one) for one in self.store.sessions.values()],
             "absences": [
-                {**self._dialect.absence_row(one), "identity": one.identity} for one in self.store.absences
+                {**self._dialect.absence_row(one), "identity": one.identity} for one in self.store.standing()
             ],
         }
 
     def code_of(self, identity: str) -> int:
         """The ERP's code of a record. Raises ControlError where the ERP never had it."""
-        return int(self.store.row(identity).code)
+        return self.store.row(identity).code
+
+    def codes_of(self, identity: str) -> tuple[str, ...]:
+        """That code and any it had before. Raises ControlError."""
+        return self.store.codes_of(identity)
 
     def _dumped_session(self, one: SessionRow) -> dict[str, Any]:
         zone = self.store.school.zone
@@ -302,7 +310,7 @@ class YpareoSimulator:
     def _absences_between(self, first: date, last: date, group: int | None) -> Response:
         rows = {
             one.code: self._dialect.absence_row(one)
-            for one in self.store.absences
+            for one in self.store.standing()
             if one.first.date() <= last and one.last.date() >= first
         }
         return self._answer({c: row for c, row in rows.items() if group in (None, row["codeGroupe"])})

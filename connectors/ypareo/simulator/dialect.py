@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from connectors.ypareo.simulator.store import AbsenceRow, GroupRow, LearnerRow, SessionRow, StaffRow, Store
+from connectors.simulation.erp_rows import AbsenceRow, GroupRow, LearnerRow, SessionRow, StaffRow
+from connectors.ypareo.simulator.store import Store
 from connectors.ypareo.simulator.switches import YpareoSwitches
 
 
@@ -81,7 +82,7 @@ class Dialect:
             },
             "informationsCourantes": {
                 "codeGroupe": self._store.groups[one.group].code,
-                "codeInscription": one.enrolment if named else None,
+                "codeInscription": self._store.enrolment(one) if named else None,
             },
             "inscriptions": self._enrolments(one),
         }
@@ -109,11 +110,12 @@ class Dialect:
                 "dateDepart": slashed(left) if left else None,
             }
 
-        current = enrolment(one.enrolment, self._store.period, not self._store.departed(one), one.left)
+        code = self._store.enrolment(one)
+        current = enrolment(code, self._store.period, not self._store.departed(one), one.left)
         if one.code % 3:
             return [current]
         # Last year's enrolment stands beside this year's, ended on no stated day.
-        return [enrolment(one.enrolment - 100000, self._store.period - 1, False, None), current]
+        return [enrolment(code - 100000, self._store.period - 1, False, None), current]
 
     def learner_user(self, one: LearnerRow) -> dict[str, Any]:
         group = self._store.groups[one.group]
@@ -167,7 +169,7 @@ class Dialect:
     def session_row(self, one: SessionRow) -> dict[str, Any]:
         row: dict[str, Any] = {
             "codeSeance": one.code,
-            "codeMatiere": self._store.subjects[one.subject],
+            "codeMatiere": self._store.subject_code(one),
             "nomMatiere": one.subject,
             "date": slashed(one.day),
             "heureDebut": one.start.isoformat(),

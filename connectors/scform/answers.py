@@ -73,6 +73,16 @@ def needed(rows: Iterable[Row], *names: str) -> None:
         raise Drift(f"{', '.join(missing)} missing")
 
 
+def expected(rows: Iterable[Row], *names: str) -> None:
+    """At least one of `names`, which may be empty in every row, stands in one, where empty fields are written
+    at all: seen from any field that is null. Raises Drift."""
+    given = list(rows)
+    if any(name in row for row in given for name in names):
+        return
+    if any(value is None for row in given for value in row.values()):
+        raise Drift(f"{' or '.join(names)} missing")
+
+
 def unknown(rows: Iterable[Row], known: frozenset[str]) -> frozenset[str]:
     """Fields that this connector has never heard of."""
     return frozenset(name for row in rows for name in row if name not in known)

@@ -83,7 +83,8 @@ async def _societies(client: ScFormClient) -> str:
 
 
 async def _dates(client: ScFormClient, society: str, scope: Scope) -> str:
-    await client.prove(society, scope)
+    if not await client.prove(society, scope):
+        return _("no session tells how they are read")
     return _("read as {example}").format(example=client.written(society, date(2026, 12, 31)))
 
 

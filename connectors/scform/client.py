@@ -26,7 +26,19 @@ from zoneinfo import ZoneInfo
 
 from connectors.http import Exchange, HttpSession
 from connectors.scform import ScFormSettings, mapping
-from connectors.scform.answers import Drift, Row, day, key, needed, objects, resolved, rows, text, unknown
+from connectors.scform.answers import (
+    Drift,
+    Row,
+    day,
+    expected,
+    key,
+    needed,
+    objects,
+    resolved,
+    rows,
+    text,
+    unknown,
+)
 from connectors.scform.attendance import ScFormAttendance
 from engine.faults import came, fault_line
 from engine.ports import (
@@ -62,13 +74,13 @@ _LOOK_SPAN = timedelta(days=60)
 
 _TELLING = (13, 28)
 """From and to which day of a month a question cannot be read the other way round."""
-_TELLING_MONTHS = (0, 1, 3)
+_TELLING_MONTHS = (0, 1, 2, 4)
 """How many months before the scope such a question is asked, until one is answered with sessions."""
 
 _SEVERAL = 5
 """So many sessions, all with one and the same speaker, look like an account that sees its own only."""
 
-_SESSION_FIELDS = ("id", "date", "debut", "fin", "seances_persos", "intervenants", "salles", "libelle")
+_SESSION_FIELDS = ("id", "debut", "fin", "seances_persos", "intervenants", "salles", "libelle")
 
 _REFUSALS = frozenset({FaultCode.refused, FaultCode.server_error, FaultCode.not_found})
 """How a date that cannot be read may be answered: unknown, so that each of them is looked into."""
@@ -123,6 +135,8 @@ class ScFormClient:
         )
         self._said: dict[str, Any] = {}
         self._proven: set[str] = set()
+        self._idle: set[str] = set()
+        """Sociétés seen to have no sessions; remembered, since asking costs many questions."""
         self._chunk: dict[str, int] = {}
         self._society_of: dict[str, str] = {}
 
@@ -228,24 +242,25 @@ class ScFormClient:
 
     async def enrolments(self, society: str, scope: Scope) -> list[mapping.Enrolment]:
         """The enrolments of a société that last into the scope, or ended not long ago. Raises Fault, also
-        where the société's order of dates is not proven: others might come."""
+        where its order of dates is not the one taken: others would come. Where no session tells which it is,
+        all enrolments are asked for, without a date."""
 
         async def ask() -> list[mapping.Enrolment]:
-            await self.prove(society, scope)
-            params = {
-                "Debut": self.written(society, scope.first - _LEFT_WITHIN),
-                "Fin": self.written(society, scope.last),
-            }
+            params: dict[str, str] = {}
+            if await self.prove(society, scope):
+                params["Debut"] = self.written(society, scope.first - _LEFT_WITHIN)
+                params["Fin"] = self.written(society, scope.last)
             return self._enrolments(await self.entity("INSCRIT", society, **params, **self._sector()))
 
         return await self._once(f"enrolments {society}", ask)
 
     def _enrolments(self, found: list[Row]) -> list[mapping.Enrolment]:
         route = _entity("INSCRIT")
-        names = ["id", "stagiaire", "idaction", "date_sortie"]
+        names = ["id", "stagiaire", "idaction"]
         if self._settings.groups == "parcours_group":
             names += ["idparcours_groupe", "libelle_parcours_groupe"]
         self.mapped(route, lambda rows: needed(rows, *names), found)
+        self.mapped(route, lambda rows: expected(rows, "date_sortie"), found)
         made = [
             self.mapped(route, lambda row: mapping.enrolment(row, self._settings.groups), row) for row in found
         ]
@@ -258,7 +273,8 @@ class ScFormClient:
 
         async def ask() -> list[Row]:
             found = await self.entity("ACTION", society, TC="false")
-            self.mapped(_entity("ACTION"), lambda rows: needed(rows, "id", "libelle", "fin"), found)
+            self.mapped(_entity("ACTION"), lambda rows: needed(rows, "id", "libelle"), found)
+            self.mapped(_entity("ACTION"), lambda rows: expected(rows, "fin"), found)
             return found
 
         return await self._once(f"actions {society}", ask)
@@ -307,7 +323,7 @@ class ScFormClient:
         if "Vue" in more:
             nested = [self.mapped(_SESSIONS, lambda row: rows(row.get("seances")), row) for row in found]
             found = [row for some in nested for row in some]
-        self.mapped(_SESSIONS, lambda rows: needed(rows, *_SESSION_FIELDS), found)
+        self.mapped(_SESSIONS, lambda rows: needed(rows, "date"), found)
         days = [self._day(row) for row in found]
         if strange := next((at for at in days if at is not None and not first <= at <= until), None):
             asked = f"{first:%d/%m/%Y}-{last:%d/%m/%Y}"
@@ -321,14 +337,17 @@ class ScFormClient:
             self._proven.add(society)
         return kept
 
-    async def prove(self, society: str, scope: Scope) -> None:
-        """Return once it is certain how the société reads dates. Raises Fault where it is not, or where it
-        reads them otherwise."""
+    async def prove(self, society: str, scope: Scope) -> bool:
+        """Whether it is certain how the société reads dates; False where it has no session at all, neither in
+        the scope nor in the months before, whichever way it is asked. Raises Fault where it reads them
+        otherwise than was taken, or did not answer."""
         asked = await self.sessions(society, scope)
         if society in self._proven:
-            return
+            return True
         if asked.fault is not None:
             raise asked.fault
+        if society in self._idle:
+            return False
         windows = telling_windows(scope.first)
         for first, last in windows:
             try:
@@ -336,13 +355,12 @@ class ScFormClient:
             except Fault as fault:
                 raise await self._explained(fault, society, first, last) from None
             if society in self._proven:
-                return
+                return True
         for first, last in windows:
             if (swapped := await self._swapped(society, first, last)) is not None:
                 raise swapped
-        raise self._fault(
-            FaultCode.swapped_dates, _SESSIONS, f"société {society}: no session tells how it reads dates"
-        )
+        self._idle.add(society)
+        return False
 
     async def _explained(self, fault: Fault, society: str, first: date, last: date) -> Fault:
         """The same refusal, or that it was the order of the dates which was refused."""
@@ -494,11 +512,12 @@ class ScFormClient:
 
     def meetings(
         self,
-        found: Iterable[Row],
+        found: list[Row],
         enrolments: Mapping[str, mapping.Enrolment],
         members: Mapping[str, frozenset[str]],
     ) -> list[mapping.Meeting]:
         """Rows of sessions, mapped. Raises Fault."""
+        self.mapped(_SESSIONS, lambda rows: needed(rows, *_SESSION_FIELDS), found)
         kinds = self._settings.session_types
         return [
             self.mapped(

@@ -24,6 +24,7 @@ from connectors.scform.answers import (
     Row,
     clock,
     day,
+    expected,
     item,
     key,
     needed,
@@ -165,9 +166,11 @@ def speaker(row: Row, mailbox: Mailbox) -> Entry:
 
 def person_fields(rows: list[Row], mailbox: Mailbox) -> None:
     """What people's rows must bear. Raises Drift."""
-    needed(rows, "id", "nom", "prenom", *_MAILBOXES[mailbox])
-    if rows and not any(name.startswith(("mobile_", "telephone_")) for row in rows for name in row):
-        raise Drift("mobile_*, telephone_* missing")
+    needed(rows, "id", "nom", "prenom")
+    for name in _MAILBOXES[mailbox]:
+        expected(rows, name)
+    others = {name for row in rows for name in row if name.startswith(("mobile_", "telephone_"))}
+    expected(rows, *_PHONES, *sorted(others))
 
 
 def enrolment(row: Row, by: str) -> Enrolment:

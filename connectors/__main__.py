@@ -43,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def simulate(options: argparse.Namespace) -> None:
     """Serve one simulator of a seeded school. Raises ValueError on a wrong switch, OSError on a taken port."""
+    from connectors.simulation.erps import simulated
     from connectors.simulation.school import School
     from connectors.simulation.serve import serve
 
@@ -56,10 +57,9 @@ def simulate(options: argparse.Namespace) -> None:
         switches = set_switches(EdusignSwitches, options.switches)
         simulator, key = EdusignSimulator(options.seed, clock, switches, school.handmade), switches.api_key
     else:
-        from connectors.ypareo.simulator import YpareoSimulator, YpareoSwitches
-
-        switches = set_switches(YpareoSwitches, options.switches)
-        simulator, key = YpareoSimulator(school, clock, switches), switches.token
+        erp = simulated(options.system)
+        switches = set_switches(erp.switches, options.switches)
+        simulator, key = erp.simulator(school, clock, switches), erp.key(switches)
     serve(
         simulator.app,
         system=options.system,
@@ -83,10 +83,12 @@ def set_switches(model: type[BaseModel], given: list[str]) -> Any:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from connectors.simulation.erps import ERPS
+
     parser = argparse.ArgumentParser(prog="python -m connectors")
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("simulate", help=_("serve one simulated system on the loopback interface"))
-    one.add_argument("system", choices=("edusign", "ypareo"))
+    one.add_argument("system", choices=("edusign", *ERPS))
     one.add_argument("--port", type=int, default=0, help=_("0 takes a free one"))
     one.add_argument("--seed", type=int, default=7)
     one.add_argument("--learners", type=int, default=200)

@@ -12,7 +12,7 @@ import asyncio
 import json as jsonlib
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -38,6 +38,8 @@ _MINUTE = 60.0
 # Requests may reach the server closer together than they left; a waiter also never wakes a hair too early.
 _MARGIN = 0.1
 _CONNECT_SECONDS = 10.0
+# Of a session whose secret changes, so many of the last ones are looked for in what is shown.
+_SECRETS_KEPT = 4
 
 _RETRIED = frozenset(
     {
@@ -125,6 +127,19 @@ class Limits:
     heavy: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """What goes out with a request, and what is due: JSON, or text as it stands."""
+
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    content: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    accept: str = ""
+    as_text: bool = False
+    soap: bool = False
+
+
 class _TooLarge(Fault):
     """A body above BODY_LIMIT: asking again brings the same."""
 
@@ -164,8 +179,10 @@ class HttpSession:
         """The server's clock minus ours, in whole seconds, from the last answer that said its Date."""
         self._system = system
         self._base_url = base_url.rstrip("/")
+        self._header_format = header[1]
         self._header = (header[0], header[1].format(secret=secret))
         self._secret = secret
+        self._secrets: tuple[str, ...] = (secret,)
         self._clock = clock
         self._jitter = jitter
         self._timeout = timeout_seconds
@@ -177,7 +194,9 @@ class HttpSession:
 
     def redacted(self, text: str) -> str:
         """`text` without the secret."""
-        return text.replace(self._secret, "***") if self._secret else text
+        for secret in self._secrets:
+            text = text.replace(secret, "***") if secret else text
+        return text
 
     @property
     def budget_left(self) -> int | None:
@@ -189,21 +208,52 @@ class HttpSession:
         except RuntimeError:
             return self._limits.per_minute
 
+    def authorize(self, secret: str) -> None:
+        """Send another secret from now on; the ones before stay out of sight too."""
+        self._header = (self._header[0], self._header_format.format(secret=secret))
+        self._secrets = (secret, *self._secrets[: _SECRETS_KEPT - 1])
+
     async def read(
         self,
         route: str,
         values: Mapping[str, str] | None = None,
         *,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | str | None = None,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
         give_up_when: frozenset[FaultCode] = frozenset(),
     ) -> Any:
         """The JSON of a read, whatever its method; asked again where waiting can help. Raises Fault.
 
-        `give_up_when`: what is not tried again, because the caller knows something better to ask."""
+        `params` as text is a query as it stands, encoded already. `form` is a body as a browser's form sends
+        it. `give_up_when`: what is not tried again, because the caller knows something better to ask."""
+        sent = _Sent(json=json, form=form)
+        return await self._again(lambda: self._once(route, values, params, sent, write=False), give_up_when)
+
+    async def read_text(self, route: str, *, accept: str) -> str:
+        """The text of a read whose answer is no JSON; asked again where waiting can help. Raises Fault."""
+        sent = _Sent(accept=accept, as_text=True)
+        text: str = await self._again(lambda: self._once(route, None, None, sent, write=False))
+        return text
+
+    async def call(self, route: str, envelope: bytes, action: str, *, write: bool = False) -> str:
+        """The text that answers a SOAP envelope, a SOAP fault (status 500) too; a read is asked again where
+        waiting can help, a write never. `route` may end in `#OPERATION`, which tells apart in counts and
+        faults what goes to one address. Raises Fault."""
+        headers = (("Content-Type", "text/xml; charset=utf-8"), ("SOAPAction", f'"{action}"'))
+        sent = _Sent(content=envelope, headers=headers, accept="text/xml", as_text=True, soap=True)
+        if write:
+            text: str = await self._once(route, None, None, sent, write=True)
+        else:
+            text = await self._again(lambda: self._once(route, None, None, sent, write=False))
+        return text
+
+    async def _again(
+        self, once: Callable[[], Awaitable[Any]], give_up_when: frozenset[FaultCode] = frozenset()
+    ) -> Any:
         for attempt in range(1, TRIES + 1):
             try:
-                return await self._once(route, values, params, json, write=False)
+                return await once()
             except Fault as fault:
                 if fault.code in give_up_when:
                     raise
@@ -229,7 +279,7 @@ class HttpSession:
     ) -> Any:
         """The JSON answer (or its text, where JSON is not what is due) to a write sent once. Raises Fault;
         `committed` says whether it may be done."""
-        return await self._once(route, values, params, json, write=True, as_text=as_text)
+        return await self._once(route, values, params, _Sent(json=json, as_text=as_text), write=True)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -242,15 +292,9 @@ class HttpSession:
 
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:
-            name, value = self._header
             self._client = httpx.AsyncClient(
                 transport=self._transport,
-                # Bytes: a stray character in a key must not end in an encoding error that quotes it.
-                headers={
-                    name.encode(): value.encode(),
-                    b"Accept": b"application/json",
-                    b"User-Agent": b"rollcall",
-                },
+                headers={"Accept": "application/json", "User-Agent": "rollcall"},
                 timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
                 follow_redirects=False,
             )
@@ -260,23 +304,41 @@ class HttpSession:
         self,
         route: str,
         values: Mapping[str, str] | None,
-        params: Mapping[str, str] | None,
-        json: Any,
+        params: Mapping[str, str] | str | None,
+        sent: _Sent,
         *,
         write: bool,
-        as_text: bool = False,
     ) -> Any:
         if self._limits is not None:
             await self._budget("all", self._limits.per_minute).take()
             if route in self._limits.heavy:
                 await self._budget("heavy", self._limits.heavy_per_minute).take()
         method, _space, template = route.partition(" ")
+        template = template.partition("#")[0]
         template, _mark, fixed = template.partition("?")
         path = template.format_map({name: segment(value) for name, value in (values or {}).items()})
         if fixed:
-            params = {**dict(parse_qsl(fixed)), **(params or {})}
+            more = dict(parse_qsl(params)) if isinstance(params, str) else params or {}
+            params = {**dict(parse_qsl(fixed)), **more}
         self.requests[route] += 1
-        request = self._opened().build_request(method, self._base_url + path, params=params, json=json)
+        url = self._base_url + path
+        if isinstance(params, str):
+            url, params = f"{url}?{params}" if params else url, None
+        # Bytes: a stray character in a key must not end in an encoding error that quotes it.
+        headers = [
+            (name.encode(), value.encode())
+            for name, value in (self._header, ("Accept", sent.accept), *sent.headers)
+            if value
+        ]
+        request = self._opened().build_request(
+            method,
+            url,
+            params=params,
+            json=sent.json,
+            data=sent.form,
+            content=sent.content,
+            headers=headers,
+        )
         left = self._clock.monotonic()
         answered = False
         try:
@@ -307,8 +369,11 @@ class HttpSession:
             raise self._fault(code, route, error) from None
         if self._capture is not None:
             text = self.redacted(body.decode("utf-8", "replace"))
-            self._capture(Exchange(route, request.url.raw_path.decode(), json, response.status_code, text))
-        parsed = self._parsed(response, body, route, write, as_text)
+            shown = (
+                sent.json if sent.content is None else self.redacted(sent.content.decode("utf-8", "replace"))
+            )
+            self._capture(Exchange(route, request.url.raw_path.decode(), shown, response.status_code, text))
+        parsed = self._parsed(response, body, route, write, sent)
         self._note_skew(response, self._clock.monotonic() - left)
         return parsed
 
@@ -328,17 +393,17 @@ class HttpSession:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _parsed(
-        self, response: httpx.Response, body: bytes, route: str, write: bool, as_text: bool = False
-    ) -> Any:
+    def _parsed(self, response: httpx.Response, body: bytes, route: str, write: bool, sent: _Sent) -> Any:
         status = response.status_code
+        start = body.lstrip()[:1]
+        if sent.soap and status == 500 and start == b"<" and b"Fault" in body:
+            return body.decode("utf-8", "replace")
         if not 200 <= status < 300:
             raise self._refusal(response, body, route, write)
         if status == 204:
             return None
-        if as_text:
+        if sent.as_text and (start or write):
             return body.decode("utf-8", "replace")
-        start = body.lstrip()[:1]
         if not start:
             if self._empty_is_nothing:
                 return None

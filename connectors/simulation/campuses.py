@@ -1,22 +1,19 @@
-"""The schools of the live demo: what each is called, its two simulators, and its part of the configuration.
-
-An ERP takes part by its entry in `ERPS`.
-"""
+"""The schools of the live demo: what each is called, its two simulators, and its part of the configuration."""
 
 from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
-from connectors.simulation.scenes import HORIZON_DAYS, ZONE, ErpSimulator
+from connectors.simulation.erps import simulated
+from connectors.simulation.scenes import ZONE, ErpSimulator
 from connectors.simulation.school import SMALLEST, School
 from connectors.simulation.serve import HOST, listening
-from connectors.ypareo.simulator import YpareoSimulator, YpareoSwitches
 from engine.clock import Clock
 
 NAMES = ("lyon", "nantes")
@@ -48,7 +45,9 @@ key = "env:{edusign_key}"
 url = "{edusign_url}"
 accept_unverified = true
 
-{erp_table}
+[connection.{name}.{erp}]
+{erp_settings}
+
 [[connection.{name}.window]]
 flow = "import"
 start = "30 11 * * 1-5"
@@ -59,24 +58,6 @@ flow = "import"
 start = "0 18 * * 1-5"
 duration = "3 hours"
 """
-
-
-@dataclass(frozen=True)
-class ErpSystem:
-    """How a school with this ERP is simulated: `simulator` of (school, clock, key), and its table of the
-    configuration, written with {name}, {url} and {key} (the name of an environment variable)."""
-
-    simulator: Callable[[School, Clock, str], ErpSimulator]
-    table: str
-
-
-def _ypareo(school: School, clock: Clock, key: str) -> ErpSimulator:
-    return YpareoSimulator(school, clock, YpareoSwitches(token=key, latency=LATENCY))
-
-
-ERPS: Mapping[str, ErpSystem] = {
-    "ypareo": ErpSystem(_ypareo, '[connection.{name}.ypareo]\ntoken = "env:{key}"\nurl = "{url}"\n')
-}
 
 
 @dataclass(frozen=True)
@@ -103,16 +84,16 @@ class Campus:
     @property
     def configuration(self) -> str:
         """Its tables of rollcall.toml."""
+        erp = simulated(self.erp_name)
+        settings = erp.settings(_url(self.erp_listener), f"env:{self._variable(self.erp_name)}")
         return _CONNECTION.format(
             name=self.name,
             erp=self.erp_name,
             zone=ZONE,
-            horizon=HORIZON_DAYS,
+            horizon=erp.connector.horizon_days,
             edusign_key=self._variable("edusign"),
             edusign_url=_url(self.edusign_listener),
-            erp_table=ERPS[self.erp_name].table.format(
-                name=self.name, url=_url(self.erp_listener), key=self._variable(self.erp_name)
-            ),
+            erp_settings="\n".join(f"{name} = {json.dumps(value)}" for name, value in settings.items()),
         )
 
     def close(self) -> None:
@@ -142,7 +123,7 @@ def campuses(seed: int, learners: int, erps: Sequence[str], clock: Clock) -> tup
                 erp_name=erp_name,
                 seed=seed + number,
                 school=school,
-                erp=ERPS[erp_name].simulator(school, clock, _key(name, erp_name)),
+                erp=simulated(erp_name).simulate(school, clock, key=_key(name, erp_name), latency=LATENCY),
                 edusign=EdusignSimulator(seed + number, clock, switches, school.handmade),
                 erp_listener=listening(0),
                 edusign_listener=listening(0),

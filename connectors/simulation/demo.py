@@ -25,12 +25,13 @@ from connectors.edusign import EdusignSettings
 from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
 from connectors.simulation.checker import Story, judge, minimum_requests
 from connectors.simulation.checker_raw import exact, world
+from connectors.simulation.erps import ERPS, simulated
 from connectors.simulation.operator import fetched, told_events
 from connectors.simulation.report import table
 from connectors.simulation.scenes import (
     DRAIN_INTERVAL,
-    HORIZON_DAYS,
     ZONE,
+    ErpSimulator,
     Scene,
     edit,
     operate,
@@ -39,8 +40,6 @@ from connectors.simulation.scenes import (
     set_scene,
 )
 from connectors.simulation.school import SMALLEST, School
-from connectors.ypareo import YpareoSettings
-from connectors.ypareo.simulator import YpareoSimulator, YpareoSwitches
 from engine.clock import VirtualClock, VirtualLoop
 from engine.compose import api as api_of
 from engine.compose import compose
@@ -53,10 +52,9 @@ FIRST_DAY = date(2026, 9, 14)
 """A Monday."""
 WAKE = time(6, 0)
 REMOVALS_AFTER = timedelta(days=1)
-ERPS = ("ypareo",)
 LEARNERS, LIVE_LEARNERS = 200, 160
 
-_KEYS = {"env:EDUSIGN_KEY": EdusignSwitches().api_key, "env:YPAREO_TOKEN": YpareoSwitches().token}
+_EDUSIGN_KEY = "env:EDUSIGN_KEY"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,7 +109,7 @@ def play(
     seed: int,
     learners: int,
     days: int,
-    erps: Sequence[str] = ERPS,
+    erps: Sequence[str] = ("ypareo",),
     folder: Path,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
@@ -131,7 +129,7 @@ async def _play(
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     clock = VirtualClock(datetime.combine(FIRST_DAY, WAKE, ZoneInfo(ZONE)).astimezone(UTC), loop)
-    simulators = {name: _simulators(seed, learners, clock) for name in erps}
+    simulators = {name: _simulators(name, seed, learners, clock) for name in erps}
     config = _config(erps, folder)
     engine = compose(
         config,
@@ -139,7 +137,7 @@ async def _play(
         lambda name, system: httpx.ASGITransport(
             simulators[name][1].app if system == "erp" else simulators[name][2].app
         ),
-        secret=_KEYS.__getitem__,
+        secret=_keys(erps).__getitem__,
         drain_interval=DRAIN_INTERVAL,
     )
     api = httpx.AsyncClient(
@@ -155,6 +153,7 @@ async def _play(
             seed=seed,
             dates=dates,
             windows=config.connections[name].windows,
+            horizon_days=config.connections[name].horizon_days,
         )
         for name in erps
     ]
@@ -178,28 +177,42 @@ async def _play(
 
 
 def _simulators(
-    seed: int, learners: int, clock: VirtualClock
-) -> tuple[School, YpareoSimulator, EdusignSimulator]:
+    erp: str, seed: int, learners: int, clock: VirtualClock
+) -> tuple[School, ErpSimulator, EdusignSimulator]:
     school = School.seeded(seed, learners=learners, start=FIRST_DAY, zone=ZONE)
-    return school, YpareoSimulator(school, clock), EdusignSimulator(seed, clock, None, school.handmade)
+    return school, simulated(erp).simulate(school, clock), EdusignSimulator(seed, clock, None, school.handmade)
 
 
 def _config(erps: Sequence[str], folder: Path) -> Config:
-    connections = {
-        name: ConnectionConfig(
-            name=name,
-            erp=name,
-            zone=ZONE,
-            horizon_days=HORIZON_DAYS,
-            removals_after=REMOVALS_AFTER,
-            windows=default_windows(ZONE),
-            # Loopback addresses make the connection no real one; nothing listens there.
-            edusign=EdusignSettings(key="env:EDUSIGN_KEY", url="http://127.0.0.1:1", accept_unverified=True),
-            settings=YpareoSettings(token="env:YPAREO_TOKEN", url="http://127.0.0.1:2"),
-        )
-        for name in erps
-    }
-    return Config(engine=EngineConfig(folder=folder.resolve()), connections=connections)
+    return Config(
+        engine=EngineConfig(folder=folder.resolve()),
+        connections={name: _connection(name) for name in erps},
+    )
+
+
+def _connection(erp: str) -> ConnectionConfig:
+    # Loopback addresses make the connection no real one; nothing listens there.
+    about = simulated(erp)
+    return ConnectionConfig(
+        name=erp,
+        erp=erp,
+        zone=ZONE,
+        horizon_days=about.connector.horizon_days,
+        removals_after=REMOVALS_AFTER,
+        windows=default_windows(ZONE),
+        edusign=EdusignSettings(key=_EDUSIGN_KEY, url="http://127.0.0.1:1", accept_unverified=True),
+        settings=about.connector.settings.model_validate(about.settings("http://127.0.0.1:2", _reference(erp))),
+    )
+
+
+def _keys(erps: Sequence[str]) -> dict[str, str]:
+    """Every secret by its reference."""
+    keys = {_reference(name): simulated(name).key(simulated(name).switches()) for name in erps}
+    return {_EDUSIGN_KEY: EdusignSwitches().api_key, **keys}
+
+
+def _reference(erp: str) -> str:
+    return f"env:{erp.upper()}_SECRET"
 
 
 async def _tell(clock: VirtualClock, end: datetime, progress: Callable[[str], None]) -> None:
@@ -221,7 +234,7 @@ async def _report(scene: Scene, engine: Engine, api: httpx.AsyncClient) -> dict[
         erp=erp_dump,
         edusign=edusign_dump,
         our_type=scene.our_type,
-        horizon_days=HORIZON_DAYS,
+        horizon_days=scene.horizon_days,
         removals_after=REMOVALS_AFTER,
         intents=tuple(await engine.store.transact(lambda tx: tx.intents(scene.name))),
         items=(*items, *closed),
@@ -236,7 +249,7 @@ async def _report(scene: Scene, engine: Engine, api: httpx.AsyncClient) -> dict[
     return {
         "name": scene.name,
         "erp": scene.name,
-        "runs": [_run(run, erp_dump, edusign_dump) for run in runs],
+        "runs": [_run(run, erp_dump, edusign_dump, scene.horizon_days) for run in runs],
         "edits": {"done": len(scene.editor.done), "skipped": len(scene.editor.skipped)},
         "end": {
             **asdict(end),
@@ -247,7 +260,9 @@ async def _report(scene: Scene, engine: Engine, api: httpx.AsyncClient) -> dict[
     }
 
 
-def _run(run: Mapping[str, Any], erp_dump: dict[str, Any], edusign_dump: dict[str, Any]) -> dict[str, Any]:
+def _run(
+    run: Mapping[str, Any], erp_dump: dict[str, Any], edusign_dump: dict[str, Any], horizon_days: int
+) -> dict[str, Any]:
     told = ("flow", "occurrence", "state", "observed", "changes", "rejected", "held", "conflicts", "skipped")
     return {
         **{name: run[name] for name in told},
@@ -258,7 +273,7 @@ def _run(run: Mapping[str, Any], erp_dump: dict[str, Any], edusign_dump: dict[st
             edusign_dump,
             started=exact(run["started"]),
             ended=exact(run["ended"]),
-            horizon_days=HORIZON_DAYS,
+            horizon_days=horizon_days,
         ),
     }
 

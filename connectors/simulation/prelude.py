@@ -101,6 +101,7 @@ def _set(campus: Campus, api: httpx.AsyncClient, config: Config) -> Played:
         seed=campus.seed,
         dates=[BEGINS.date(), _LAST_DAY],
         windows=config.connections[campus.name].windows,
+        horizon_days=config.connections[campus.name].horizon_days,
     )
     # Apart, since how many sign depends on when somebody looks.
     people, sheets = (Draw(random.Random(f"{what}:{campus.seed}:{campus.name}")) for what in ("cast", "sheets"))

@@ -25,7 +25,6 @@ from engine.clock import Clock
 from engine.windows import Occurrence, Window, occurrences
 
 ZONE = "Europe/Paris"
-HORIZON_DAYS = 7
 DRAIN_INTERVAL = 5.0
 """Virtual seconds between an event and its place in the log: many events then enter it at once."""
 
@@ -64,6 +63,7 @@ class Scene:
     operator: Operator
     windows: tuple[Occurrence, ...]
     edits: tuple[Edit, ...]
+    horizon_days: int
 
     @property
     def our_type(self) -> str:
@@ -85,10 +85,12 @@ def set_scene(
     seed: int,
     dates: Sequence[date],
     windows: Sequence[Window],
+    horizon_days: int,
 ) -> Scene:
     """A connection with its people, for the occurrences that `windows` have on `dates`.
 
-    `api` answers for the engine; `seed` decides what people do and what the operator chooses."""
+    `api` answers for the engine; `seed` decides what people do and what the operator chooses; `horizon_days`
+    is the connection's."""
     found = sorted(
         (one for window in windows for day in dates for one in occurrences(window, name, day, day)),
         key=lambda one: one.starts,
@@ -104,7 +106,7 @@ def set_scene(
         dirt=tuple(asdict(one) for one in school.dirt),
         seed=seed,
         our_type=our_type(name),
-        horizon_days=HORIZON_DAYS,
+        horizon_days=horizon_days,
     )
     # People work around the moments when runs really begin: each window's start and this connection's delay.
     begins = sorted({one.starts.astimezone(ZoneInfo(school.zone)).time() for one in found})
@@ -117,6 +119,7 @@ def set_scene(
         operator=operator,
         windows=tuple(found),
         edits=script(school, random.Random(f"people:{seed}"), list(dates), begins),
+        horizon_days=horizon_days,
     )
 
 

@@ -89,7 +89,7 @@ def test_the_table_shows_hostile_text_as_text(report: dict[str, Any]) -> None:
     assert "\x1b" not in text and "\\x1b[2J [red]x[/]\\x0a" in text
 
 
-@pytest.mark.parametrize("wrong", [["--erp", "aurion"], ["--learners", "3"], ["--days", "0"]])
+@pytest.mark.parametrize("wrong", [["--erp", "nowhere"], ["--learners", "3"], ["--days", "0"]])
 def test_wrong_usage_is_said_in_one_line(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--headless", "--json", *wrong]) == 2
     said = capsys.readouterr()

@@ -22,13 +22,15 @@ from starlette.routing import Route
 
 from connectors.simulation.control import Control, controlled, instant
 from connectors.simulation.erp_rows import GroupRow, LearnerRow, SessionRow
+from connectors.simulation.erps import SimulatedErp
 from connectors.simulation.school import School, true_instant
+from connectors.ypareo import connector
 from connectors.ypareo.simulator.dialect import BadDate, Dialect, course_row, dashed
 from connectors.ypareo.simulator.store import Store
 from connectors.ypareo.simulator.switches import DEMO_TOKEN, YpareoSwitches
 from engine.clock import Clock
 
-__all__ = ["BASE", "DEMO_TOKEN", "YpareoSimulator", "YpareoSwitches"]
+__all__ = ["BASE", "DEMO_TOKEN", "YpareoSimulator", "YpareoSwitches", "simulated"]
 
 BASE = "/index.php/r/v1"
 
@@ -344,3 +346,12 @@ def _codes(request: Request, name: str) -> set[str]:
     """A code filter, in any of the spellings seen: name=1&name=2, name[]=1, name[]=1,2."""
     values = request.query_params.getlist(name) + request.query_params.getlist(f"{name}[]")
     return {code for value in values for code in value.split(",") if code}
+
+
+simulated = SimulatedErp(
+    connector=connector,
+    switches=YpareoSwitches,
+    secret="token",
+    simulator=YpareoSimulator,
+    settings=lambda url, secret: {"url": url, "token": secret},
+)

@@ -1,0 +1,62 @@
+"""The ERPs that can be simulated: one line each, and what a simulator's package says of itself.
+
+Nothing of a vendor is loaded before its name is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from connectors.simulation.school import School
+from engine.clock import Clock
+from engine.ports import Connector
+
+if TYPE_CHECKING:
+    from connectors.simulation.scenes import ErpSimulator
+
+_PACKAGES: Mapping[str, str] = {
+    "ypareo": "connectors.ypareo.simulator",
+}
+"""Where each ERP's simulator lives; the package's `simulated` says the rest."""
+
+ERPS: tuple[str, ...] = tuple(_PACKAGES)
+
+
+@dataclass(frozen=True)
+class SimulatedErp:
+    """How a school with this ERP is simulated, and how a connection to it is configured.
+
+    `switches`: the frozen model of the simulator's switches; all have a default, one is `latency` (seconds
+    before each answer) and `secret` names the one that holds the secret. `simulator` of (school, clock,
+    switches). `settings` of (address, reference of the secret): the connection's own table, plain values.
+    """
+
+    connector: Connector
+    switches: type[BaseModel]
+    secret: str
+    simulator: Callable[[School, Clock, Any], ErpSimulator]
+    settings: Callable[[str, str], dict[str, str | bool | int]]
+
+    def key(self, switches: BaseModel) -> str:
+        """The secret a simulator with these switches accepts."""
+        return str(getattr(switches, self.secret))
+
+    def simulate(
+        self, school: School, clock: Clock, *, key: str | None = None, latency: float = 0.0
+    ) -> ErpSimulator:
+        """A simulator of this school, with a secret of its own if one is given."""
+        given: dict[str, Any] = {"latency": latency}
+        if key is not None:
+            given[self.secret] = key
+        return self.simulator(school, clock, self.switches(**given))
+
+
+def simulated(name: str) -> SimulatedErp:
+    """What there is to know of one of `ERPS`. Raises KeyError for another name."""
+    found: SimulatedErp = import_module(_PACKAGES[name]).simulated
+    return found

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from connectors.scform.client import ScFormClient
 
 Mailbox: TypeAlias = Literal["personal", "professional", "personal_first", "professional_first"]
-DateOrder: TypeAlias = Literal["year-month-day", "year-day-month"]
 
 
 class ScFormSettings(BaseModel):
@@ -34,10 +33,10 @@ class ScFormSettings(BaseModel):
     societies: tuple[str, ...] = Field(
         default=(), description="Numbers of the sociétés (legal entities) that are meant; all when empty"
     )
-    date_orders: dict[str, DateOrder] = Field(
-        default_factory=dict,
-        description="How each société, by its number, reads dates in a question: year-month-day unless named "
-        "here. `rollcall check` says what it found",
+    day_before_month: tuple[str, ...] = Field(
+        default=(),
+        description="Numbers of the sociétés that read a date in a question as year-day-month. "
+        "`rollcall check` says when one does",
     )
     groups: Literal["action", "parcours_group"] = Field(
         default="action", description="What becomes a group: the training action, or the group of the parcours"
@@ -69,7 +68,7 @@ class ScFormSettings(BaseModel):
         json_schema_extra=NO_EFFECT_ON_PLANS,
     )
     chunk_days: int = Field(
-        default=7,
+        default=14,
         ge=1,
         le=31,
         description="Days of sessions asked for at once; halved when an answer does not come in time",

@@ -303,8 +303,8 @@ class ScFormClient:
 
     def written(self, society: str, at: date, swap: bool = False) -> str:
         """A date as that société reads it in a question; `swap`: as it does not."""
-        month_first = self._settings.date_orders.get(society, "year-month-day") == "year-month-day"
-        return at.strftime("%Y-%m-%d" if month_first != swap else "%Y-%d-%m")
+        day_first = (society in self._settings.day_before_month) != swap
+        return at.strftime("%Y-%d-%m" if day_first else "%Y-%m-%d")
 
     async def window(self, society: str, first: date, last: date, swap: bool = False, **more: str) -> list[Row]:
         """The sessions between two local dates, both included. Raises Fault; `swapped_dates` where the answer

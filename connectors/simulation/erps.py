@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from connectors.simulation.scenes import ErpSimulator
 
 _PACKAGES: Mapping[str, str] = {
+    "scform": "connectors.scform.simulator",
     "ypareo": "connectors.ypareo.simulator",
 }
 """Where each ERP's simulator lives; the package's `simulated` says the rest."""
@@ -40,7 +41,7 @@ class SimulatedErp:
     switches: type[BaseModel]
     secret: str
     simulator: Callable[[School, Clock, Any], ErpSimulator]
-    settings: Callable[[str, str], dict[str, str | bool | int]]
+    settings: Callable[[str, str], dict[str, str | bool | int | list[str]]]
 
     def key(self, switches: BaseModel) -> str:
         """The secret a simulator with these switches accepts."""

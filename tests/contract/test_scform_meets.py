@@ -27,7 +27,7 @@ NOW = datetime(2026, 9, 14, 6, tzinfo=UTC)
 WEEK = Scope(first=TERM, last=date(2026, 9, 20), zone=PARIS)
 # Each date of it exists the other way round too: the 5th of October, the 10th of May.
 AMBIGUOUS = Scope(first=date(2026, 10, 5), last=date(2026, 10, 11), zone=PARIS)
-RIGHT = {"2": "year-day-month"}
+RIGHT = ("2",)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ class Meeting:
             self.simulator = ScFormSimulator(self.school, clock, self.switches)
             given = {
                 "url": "https://school.sc-form.example", "user": DEMO_USER, "password": "env:P",
-                "date_orders": RIGHT, "accept_unverified": True, "absence_type": "1", **settings,
+                "day_before_month": RIGHT, "accept_unverified": True, "absence_type": "1", **settings,
             }  # fmt: skip
             client = connector.open(
                 ScFormSettings(**given),
@@ -142,7 +142,7 @@ def test_no_quirk_changes_what_is_read(school: School, switches: dict[str, Any])
 def test_a_swapped_calendar_is_refused_in_one_clear_line(school: School, bad_date: str, scope: Scope) -> None:
     meeting = Meeting(school, {"bad_date": bad_date})
     at = datetime(2026, 10, 5, 6, tzinfo=UTC) if scope is AMBIGUOUS else NOW
-    listings = meeting.ask(lambda client: whole_run(client, scope), at=at, date_orders={})
+    listings = meeting.ask(lambda client: whole_run(client, scope), at=at, day_before_month=())
     for kind in ("learner", "group", "sheet"):
         listing = listings[kind]
         assert not listing.complete and listing.fault == "swapped_dates", kind
@@ -153,7 +153,7 @@ def test_a_swapped_calendar_is_refused_in_one_clear_line(school: School, bad_dat
 
 
 def test_check_names_the_societe_whose_dates_are_swapped(school: School) -> None:
-    findings = Meeting(school).ask(lambda client: client.check(), date_orders={})
+    findings = Meeting(school).ask(lambda client: client.check(), day_before_month=())
     failed = {one.what for one in findings if not one.ok}
     assert "dates of société 2" in failed and "dates of société 1" not in failed
 

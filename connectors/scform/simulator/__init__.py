@@ -20,15 +20,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from connectors.scform import connector
 from connectors.scform.simulator.dialect import BadDate, Dialect, of_session
 from connectors.scform.simulator.store import SOCIETIES, TYPES, Enrolment, Store
 from connectors.scform.simulator.switches import DEMO_PASSWORD, DEMO_USER, ScFormSwitches
 from connectors.simulation.control import Control, controlled
 from connectors.simulation.erp_rows import AbsenceState, SessionRow
+from connectors.simulation.erps import SimulatedErp
 from connectors.simulation.school import School
 from engine.clock import Clock
 
-__all__ = ["DEMO_PASSWORD", "DEMO_USER", "SOCIETIES", "TYPES", "ScFormSimulator", "ScFormSwitches"]
+__all__ = ["DEMO_PASSWORD", "DEMO_USER", "SOCIETIES", "TYPES", "ScFormSimulator", "ScFormSwitches", "simulated"]
 
 _DONE = "L'enregistrement de l'absence a été réalisé!"
 _CHUNK_DAYS = 14
@@ -376,3 +378,20 @@ def _written_date(text: str) -> date:
 
 def _written_time(value: Any) -> time | None:
     return time.fromisoformat(str(value)) if value else None
+
+
+simulated = SimulatedErp(
+    connector=connector,
+    switches=ScFormSwitches,
+    secret="password",
+    simulator=ScFormSimulator,
+    settings=lambda url, secret: {
+        "url": url,
+        "user": DEMO_USER,
+        "password": secret,
+        "day_before_month": ["2"],
+        "absence_type": "1",
+        "justified_types": ["2", "4"],
+        "accept_unverified": True,
+    },
+)

@@ -129,7 +129,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class _Sent:
-    """What goes out with a request, and what is due: JSON, or text as it stands."""
+    """What goes out with a request, and what is due: JSON, or the body as it stands."""
 
     json: Any = None
     form: Mapping[str, str] | None = None
@@ -137,6 +137,7 @@ class _Sent:
     headers: tuple[tuple[str, str], ...] = ()
     accept: str = ""
     as_text: bool = False
+    as_bytes: bool = False
     soap: bool = False
 
 
@@ -235,6 +236,18 @@ class HttpSession:
         sent = _Sent(accept=accept, as_text=True)
         text: str = await self._again(lambda: self._once(route, None, None, sent, write=False))
         return text
+
+    async def read_bytes(
+        self,
+        route: str,
+        values: Mapping[str, str] | None = None,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> bytes:
+        """The body of a read as it came, of any kind; asked again where waiting can help. Raises Fault."""
+        sent = _Sent(accept="*/*", as_bytes=True, headers=headers)
+        body: bytes = await self._again(lambda: self._once(route, values, None, sent, write=False))
+        return body
 
     async def call(self, route: str, envelope: bytes, action: str, *, write: bool = False) -> str:
         """The text that answers a SOAP envelope, a SOAP fault (status 500) too; a read is asked again where
@@ -402,6 +415,8 @@ class HttpSession:
             raise self._refusal(response, body, route, write)
         if status == 204:
             return None
+        if sent.as_bytes:
+            return body
         if sent.as_text and (start or write):
             return body.decode("utf-8", "replace")
         if not start:

@@ -15,6 +15,8 @@ _REASONS: dict[str, str] = {
     "invalid_email": _("the e-mail address is not valid"),
     "shared_email": _("two people have this e-mail address"),
     "missing_name": _("no name"),
+    "maybe_truncated": _("it fills its column to the last character: it was probably cut there"),
+    "contradictory": _("the ERP says two different things of it"),
     "id_twice": _("the ERP shows this key twice, differently"),
     "no_start_time": _("no start time"),
     "no_end_time": _("no end time"),

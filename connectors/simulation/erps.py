@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from connectors.simulation.scenes import ErpSimulator
 
 _PACKAGES: Mapping[str, str] = {
+    "ammon": "connectors.ammon.simulator",
     "scform": "connectors.scform.simulator",
     "ypareo": "connectors.ypareo.simulator",
 }

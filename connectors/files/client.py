@@ -189,7 +189,7 @@ class FilesClient:
         named: dict[str, str] = {}
         for code, name in sorted(names):
             if code in named and name and named[code] != name:
-                what = f"code {code} is {named[code]} and {name}: cut?"
+                what = f"code {code} cut? {named[code]} / {name}"
                 raise file_fault(FaultCode.drift, file, what)
             named.setdefault(code, name)
 

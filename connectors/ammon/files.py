@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from connectors.ammon import STRUCTURE, AmmonSettings
 from connectors.files.client import FilesClient, Filters
-from connectors.files.profile import FileProfile, Sort, load
+from connectors.files.profile import FileProfile, load
+from connectors.tabular.fields import Sort
 from engine.ports import Surroundings
 
 VENDOR = "Ammon (Val Software publishes no API; this follows its import template)"

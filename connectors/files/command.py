@@ -10,17 +10,9 @@ from pathlib import Path
 
 from connectors.files.guess import counts, guess, missing, preview
 from connectors.files.mapping import HeadingGone, new_headings
-from connectors.files.profile import (
-    FIELDS,
-    SORTS,
-    BadProfile,
-    FileProfile,
-    Sort,
-    TableProfile,
-    dumped,
-    load,
-)
+from connectors.files.profile import BadProfile, FileProfile, TableProfile, dumped, load
 from connectors.files.tables import Table, Unreadable, read
+from connectors.tabular.fields import FIELDS, SORTS, Sort
 from engine.printable import printable
 from engine.words import _
 

@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 
 from connectors.files.tables import LARGEST
 from connectors.http import HttpSession
-from engine.faults import came
+from connectors.tabular.erp import about
 from engine.ports import Fault, FaultCode, Surroundings
 
 
@@ -52,11 +52,6 @@ class Folder(Protocol):
     async def close(self) -> None: ...
 
 
-def file_fault(code: FaultCode, name: str, what: object = "") -> Fault:
-    """A fault about one file."""
-    return Fault(code, system="erp", route=name, came=came(what))
-
-
 class LocalFolder:
     """A folder of this machine."""
 
@@ -75,7 +70,7 @@ class LocalFolder:
         try:
             return [self._seen(one) for one in self._path.iterdir() if one.is_file()]
         except OSError as error:
-            raise file_fault(FaultCode.no_file, str(self._path), error.strerror or error) from None
+            raise about(FaultCode.no_file, str(self._path), error.strerror or error) from None
 
     def _seen(self, path: Path) -> FileSeen:
         facts = path.stat()
@@ -92,9 +87,9 @@ class LocalFolder:
                 content = opened.read(LARGEST + 1)
             again = self._seen(path)
         except OSError as error:
-            raise file_fault(FaultCode.no_file, file.name, error.strerror or error) from None
+            raise about(FaultCode.no_file, file.name, error.strerror or error) from None
         if again != file:
-            raise file_fault(FaultCode.half_written, file.name, "it changed while it was read")
+            raise about(FaultCode.half_written, file.name, "it changed while it was read")
         return content
 
     async def close(self) -> None:
@@ -134,13 +129,13 @@ class WebDavFolder:
     async def files(self) -> list[FileSeen]:
         body = await self._session.read_bytes(_LIST, headers=(("Depth", "1"),))
         if _ENTITIES.search(body):
-            raise file_fault(FaultCode.not_json, _LIST, "a document with entities of its own")
+            raise about(FaultCode.not_json, _LIST, "a document with entities of its own")
         try:
             root = ElementTree.fromstring(body)
         except ElementTree.ParseError:
-            raise file_fault(FaultCode.not_json, _LIST, body[:80].decode("utf-8", "replace")) from None
+            raise about(FaultCode.not_json, _LIST, body[:80].decode("utf-8", "replace")) from None
         if root.tag != f"{_DAV}multistatus":
-            raise file_fault(FaultCode.not_json, _LIST, root.tag)
+            raise about(FaultCode.not_json, _LIST, root.tag)
         found = (self._seen(one) for one in root.iter(f"{_DAV}response"))
         return [one for one in found if one is not None]
 
@@ -163,11 +158,11 @@ class WebDavFolder:
             content = await self._session.read_bytes(_GET, {"name": file.name})
         except Fault as fault:
             if fault.code is FaultCode.not_found:
-                raise file_fault(FaultCode.no_file, file.name, "it vanished") from None
+                raise about(FaultCode.no_file, file.name, "it vanished") from None
             raise
         if len(content) != file.size:
             what = f"{len(content)} bytes came, {file.size} were listed"
-            raise file_fault(FaultCode.half_written, file.name, what)
+            raise about(FaultCode.half_written, file.name, what)
         return content
 
     async def close(self) -> None:

@@ -15,8 +15,11 @@ from typing import Literal
 from email_validator import EmailNotValidError, validate_email
 
 from connectors.files import mapping
-from connectors.files.profile import FIELDS, NEEDED, Conventions, Sort, TableProfile
+from connectors.files.profile import TableProfile
 from connectors.files.tables import Table
+from connectors.tabular import records
+from connectors.tabular.fields import FIELDS, NEEDED, Conventions, Sort
+from connectors.tabular.records import Row
 from engine.records import Entry, Sheet, folded
 from engine.words import _
 
@@ -122,7 +125,7 @@ def preview(
 _ONE_ROW_EACH: frozenset[Sort] = frozenset({"learners", "speakers", "groups"})
 
 
-def _rated(row: mapping.Row, sort: Sort, conventions: Conventions, zone: str, twice: frozenset[str]) -> Rated:
+def _rated(row: Row, sort: Sort, conventions: Conventions, zone: str, twice: frozenset[str]) -> Rated:
     errors = [_("no {field}").format(field=field) for field in NEEDED[sort] if not row.text(field)]
     if row.text("key") in twice:
         errors.append(_("key {key} stands twice").format(key=row.text("key")))
@@ -140,7 +143,7 @@ def _rated(row: mapping.Row, sort: Sort, conventions: Conventions, zone: str, tw
             [_("no {field}").format(field="phone")] if "phone" in row.fields and not row.text("phone") else []
         )
     if sort == "sessions":
-        (entry,) = mapping.sessions([row], zone, conventions, None)
+        (entry,) = records.sessions([row], zone, conventions, None)
         errors += _problems(entry, rows=True)
         warnings += _problems(entry, rows=False)
         record = entry.record

@@ -9,39 +9,16 @@ from __future__ import annotations
 import json
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
+from connectors.tabular.fields import FIELDS, NEEDED, SORTS, Conventions, Sort
 from engine.records import Frozen
-
-Sort: TypeAlias = Literal["learners", "speakers", "groups", "members", "sessions"]
-SORTS: tuple[Sort, ...] = ("learners", "speakers", "groups", "members", "sessions")
-"""`members`: who is in which group, a row each, where the learners' own rows do not say it."""
-
-_PERSON = ("key", "last_name", "first_name", "email", "phone")
-FIELDS: Mapping[Sort, tuple[str, ...]] = {
-    "learners": (*_PERSON, "groups"),
-    "speakers": _PERSON,
-    "groups": ("key", "name"),
-    "members": ("learner", "group", "name"),
-    "sessions": (
-        "key", "name", "date", "start", "end", "room", "groups", "speakers", "learners", "cancelled",
-    ),
-}  # fmt: skip
-"""What a table of each sort may say."""
-NEEDED: Mapping[Sort, tuple[str, ...]] = {
-    "learners": ("key", "last_name", "first_name", "email"),
-    "speakers": ("key", "last_name", "first_name", "email"),
-    "groups": ("key", "name"),
-    "members": ("learner", "group"),
-    "sessions": ("key", "name", "start", "end"),
-}
-"""What it must."""
 
 
 class BadProfile(ValueError):
@@ -74,17 +51,6 @@ class TableProfile(Frozen):
     def relied_on(self) -> tuple[str, ...]:
         """The headings without which the table says something else."""
         return tuple(dict.fromkeys((*self.columns.values(), *self.only, *self.ended)))
-
-
-class Conventions(Frozen):
-    """How values are written. `dates`, `times`: strptime formats beside ISO's. `between`: what separates
-    several codes in one cell. `longest`: characters after which a heading's values are cut."""
-
-    dates: tuple[str, ...] = ("%d/%m/%Y", "%d-%m-%Y", "%d/%m/%y")
-    times: tuple[str, ...] = ("%Hh%M", "%Hh")
-    yes: tuple[str, ...] = ("1", "-1", "oui", "yes", "true", "vrai", "x", "o")
-    between: str = ","
-    longest: dict[str, int] = Field(default_factory=dict)
 
 
 class FormProfile(Frozen):

@@ -15,16 +15,10 @@ from connectors.ammon import AmmonSettings
 from connectors.files import mapping
 from connectors.files.form import DEFAULT, FilesForm
 from connectors.files.guess import counts, guess, preview
-from connectors.files.profile import (
-    BadProfile,
-    Conventions,
-    FileProfile,
-    FormProfile,
-    TableProfile,
-    dumped,
-    load,
-)
+from connectors.files.profile import BadProfile, FileProfile, FormProfile, TableProfile, dumped, load
 from connectors.files.tables import read
+from connectors.tabular import records
+from connectors.tabular.fields import Conventions
 from engine.attendance import Attendance, FormRow
 from engine.ports import Surroundings
 from engine.records import Learner, Sheet
@@ -228,10 +222,10 @@ def test_a_renamed_heading_is_named_with_what_is_new() -> None:
 def test_order_case_and_spaces_of_headings_do_not_matter() -> None:
     shuffled = table(" adresse  MAIL;prénom;NOM;identifiant\na@x.example;Léa;Martin;1\n")
     (row,) = mapping.rows(shuffled, person_profile(), Conventions(), "personnes.csv")
-    assert mapping.learner(row).record == Learner(
+    assert records.learner(row).record == Learner(
         id="1", last_name="Martin", first_name="Léa", email="a@x.example"
     )
-    assert mapping.learner(row).where == "personnes.csv › 2"
+    assert records.learner(row).where == "personnes.csv › 2"
 
 
 def test_only_some_rows_are_meant_and_some_are_over() -> None:
@@ -248,7 +242,7 @@ def test_only_some_rows_are_meant_and_some_are_over() -> None:
 def test_a_value_that_fills_its_column_was_probably_cut() -> None:
     conventions = Conventions(longest={"Adresse mail": 13, "Identifiant": 1})
     rows = mapping.rows(table(PEOPLE), person_profile(), conventions, "f")
-    assert [problem.field for problem in mapping.learner(rows[0]).problems] == ["email"]
+    assert [problem.field for problem in records.learner(rows[0]).problems] == ["email"]
 
 
 @pytest.mark.parametrize(
@@ -262,17 +256,17 @@ def test_a_value_that_fills_its_column_was_probably_cut() -> None:
     ],
 )
 def test_times(cell: str, meant: time) -> None:
-    assert mapping.wall_clock(cell, Conventions()) == meant
+    assert records.wall_clock(cell, Conventions()) == meant
 
 
 @pytest.mark.parametrize("cell", ["14/09/2026", "2026-09-14", "14-09-2026", "14/09/26", "2026-09-14T00:00:00"])
 def test_dates(cell: str) -> None:
-    assert mapping.local_date(cell, Conventions()) == date(2026, 9, 14)
+    assert records.local_date(cell, Conventions()) == date(2026, 9, 14)
 
 
 @pytest.mark.parametrize("cell", ["", "soon", "09/2026", "31/02/2026", "12"])
 def test_what_is_no_date_or_time_is_refused(cell: str) -> None:
-    for reader in (mapping.local_date, mapping.wall_clock, mapping.moment):
+    for reader in (records.local_date, records.wall_clock, records.moment):
         with pytest.raises(ValueError):
             reader(cell, Conventions())
 
@@ -282,14 +276,14 @@ def test_what_is_no_date_or_time_is_refused(cell: str) -> None:
     [("-1", True), ("0", False), ("", False), ("True", True), ("Oui", True), ("False", False)],
 )
 def test_minus_one_is_yes(cell: str, meant: bool) -> None:
-    assert mapping.yes(cell, Conventions()) is meant
+    assert records.yes(cell, Conventions()) is meant
 
 
 def sheets(text: str) -> dict[str, Any]:
     given = table(text)
     profile = TableProfile(file="*", columns=guess(given, "sessions"))
     rows = mapping.rows(given, profile, Conventions(), "seances.csv")
-    return {entry.id: entry for entry in mapping.sessions(rows, PARIS, Conventions(), None)}
+    return {entry.id: entry for entry in records.sessions(rows, PARIS, Conventions(), None)}
 
 
 def test_a_session_over_several_rows_is_one() -> None:

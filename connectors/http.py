@@ -167,9 +167,13 @@ class HttpSession:
         limits: Limits | None = None,
         capture: Callable[[Exchange], None] | None = None,
         empty_is_nothing: bool = False,
+        more_headers: Mapping[str, str] | None = None,
+        more_secrets: tuple[str, ...] = (),
     ) -> None:
         """`header` is (name, format with `{secret}`); nothing is sent yet. `empty_is_nothing`: a success
         without a body means that nothing was found (None), not that the answer broke off.
+
+        `more_headers` go with every request; `more_secrets` are what they and queries hold that nobody may see.
 
         `timeout_seconds` spans one request from its leaving to the last byte of its answer; waiting for the
         budget is not counted.
@@ -184,6 +188,8 @@ class HttpSession:
         self._header = (header[0], header[1].format(secret=secret))
         self._secret = secret
         self._secrets: tuple[str, ...] = (secret,)
+        self._more_headers = tuple((more_headers or {}).items())
+        self._more_secrets = more_secrets
         self._clock = clock
         self._jitter = jitter
         self._timeout = timeout_seconds
@@ -195,7 +201,7 @@ class HttpSession:
 
     def redacted(self, text: str) -> str:
         """`text` without the secret."""
-        for secret in self._secrets:
+        for secret in (*self._secrets, *self._more_secrets):
             text = text.replace(secret, "***") if secret else text
         return text
 
@@ -340,7 +346,7 @@ class HttpSession:
         # Bytes: a stray character in a key must not end in an encoding error that quotes it.
         headers = [
             (name.encode(), value.encode())
-            for name, value in (self._header, ("Accept", sent.accept), *sent.headers)
+            for name, value in (self._header, ("Accept", sent.accept), *self._more_headers, *sent.headers)
             if value
         ]
         request = self._opened().build_request(

@@ -6,7 +6,6 @@ refused by name, a new one is reported.
 
 from __future__ import annotations
 
-import json
 import tomllib
 import unicodedata
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from connectors.tabular.fields import FIELDS, NEEDED, SORTS, Conventions, Sort
+from connectors.tabular.toml import toml_text
 from engine.records import Frozen
 
 
@@ -138,40 +138,8 @@ def _parsed(given: str) -> dict[str, Any]:
 
 def dumped(profile: FileProfile) -> str:
     """A profile as TOML, which `load` reads back."""
-    lines = [f"{name} = {_toml(getattr(profile, name))}" for name in ("name", "version", "source")]
-    for sort in SORTS:
-        table = profile.table(sort)
-        if table is None:
-            continue
-        lines += ["", f"[{sort}]"]
-        lines += [
-            f"{name} = {_toml(value)}"
-            for name, value in (("file", table.file), ("worksheet", table.worksheet))
-            if value
-        ]
-        if table.headings:
-            lines.append(f"headings = {_toml(list(table.headings))}")
-        for name in ("columns", "only", "ended"):
-            if held := getattr(table, name):
-                lines += [
-                    f"[{sort}.{name}]",
-                    *(f"{_toml(key)} = {_toml(value)}" for key, value in held.items()),
-                ]
-    for name in ("conventions", "form"):
-        part = getattr(profile, name)
-        given = part.model_dump(exclude_defaults=True, mode="json")
-        inner = {key: value for key, value in given.items() if isinstance(value, dict)}
-        if given:
-            lines += ["", f"[{name}]"]
-            lines += [f"{key} = {_toml(value)}" for key, value in given.items() if key not in inner]
-            for key, held in inner.items():
-                lines += [f"[{name}.{key}]", *(f"{_toml(k)} = {_toml(v)}" for k, v in held.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    """A value in TOML: JSON's spelling of texts, numbers and lists is TOML's too, but for DEL."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    given = profile.model_dump(mode="json", exclude_defaults=True)
+    return toml_text({"name": profile.name, "version": profile.version, **given})
 
 
 def same(heading: str) -> str:

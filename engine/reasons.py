@@ -21,6 +21,7 @@ _REASONS: dict[str, str] = {
     "no_start_time": _("no start time"),
     "no_end_time": _("no end time"),
     "ends_before_start": _("it ends before it starts"),
+    "duration_unlikely": _("no session is that short or long: is the unit of durations right?"),
     "time_does_not_exist": _("this local time does not exist: clocks go forward then"),
     "time_ambiguous": _("this local time comes twice: the first is taken"),
     "session_without_learners": _("nobody is on this session"),

@@ -88,7 +88,7 @@ class Campus:
         settings = erp.settings(_url(self.erp_listener), f"env:{self._variable(self.erp_name)}")
         return _CONNECTION.format(
             name=self.name,
-            erp=self.erp_name,
+            erp=erp.connector.name,
             zone=ZONE,
             horizon=erp.connector.horizon_days,
             edusign_key=self._variable("edusign"),
@@ -102,7 +102,7 @@ class Campus:
         self.edusign_listener.close()
 
     def _variable(self, system: str) -> str:
-        return f"ROLLCALL_DEMO_{self.name}_{system}".upper()
+        return f"ROLLCALL_DEMO_{self.name}_{system}".upper().replace("-", "_")
 
 
 def campuses(seed: int, learners: int, erps: Sequence[str], clock: Clock) -> tuple[Campus, ...]:

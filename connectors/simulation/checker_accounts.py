@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from connectors.simulation.checker_raw import (
     KINDS,
@@ -381,9 +382,9 @@ def minimum_requests(
 ) -> dict[str, int]:
     """The fewest requests an import that ran from `started` to `ended` could do with, by side.
 
-    Of the ERP's the simulator says it (`least_requests` of its dump). Of Edusign's: from the row counts and
-    page sizes of the raw stores as they were at `started`, told from the dumps at the end by undoing what the
-    ledgers say happened since.
+    Of the ERP's the simulator says it (`least_requests` of its dump, a number or one per local day). Of
+    Edusign's: from the row counts and page sizes of the raw stores as they were at `started`, told from the
+    dumps at the end by undoing what the ledgers say happened since.
     """
     past = _Past(edusign_dump, started)
     reads = 1
@@ -400,7 +401,10 @@ def minimum_requests(
     # Each create, and each record brought back in place of one, was looked up by key, people by e-mail too.
     looked_up = {(w["kind"], w["id"]) for w in writes if w["verb"] == "create"}
     probes = sum(2 if kind in ("learner", "speaker") else 1 for kind, _id in looked_up)
-    return {"erp": erp_dump["least_requests"]["import"], "edusign": reads + records + probes}
+    erp = erp_dump["least_requests"]["import"]
+    if isinstance(erp, Mapping):
+        erp = erp[started.astimezone(ZoneInfo(erp_dump["zone"])).date().isoformat()]
+    return {"erp": erp, "edusign": reads + records + probes}
 
 
 class _Past:

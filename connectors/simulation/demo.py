@@ -195,7 +195,7 @@ def _connection(erp: str) -> ConnectionConfig:
     about = simulated(erp)
     return ConnectionConfig(
         name=erp,
-        erp=erp,
+        erp=about.connector.name,
         zone=ZONE,
         horizon_days=about.connector.horizon_days,
         removals_after=REMOVALS_AFTER,
@@ -212,7 +212,7 @@ def _keys(erps: Sequence[str]) -> dict[str, str]:
 
 
 def _reference(erp: str) -> str:
-    return f"env:{erp.upper()}_SECRET"
+    return f"env:{erp.upper().replace('-', '_')}_SECRET"
 
 
 async def _tell(clock: VirtualClock, end: datetime, progress: Callable[[str], None]) -> None:

@@ -33,7 +33,7 @@ def neutral(store: ErpStore, takings: Iterable[Taking]) -> dict[str, Any]:
     """The whole store. `takings` tell who bore a key when, of keys that were ever handed on."""
     return {
         "groups": [
-            {"identity": one.identity, "code": store.key(one), "name": one.name}
+            {"identity": one.identity, "code": store.key(one), "name": store.group_name(one)}
             for one in store.groups.values()
         ],
         "learners": [_learner(store, one) for one in store.learners.values()],

@@ -112,6 +112,10 @@ class ErpStore(AbsenceBook):
         """What a sync calls the record: the ERP key in links and the API_ID of what is made from it."""
         return str(row.code)
 
+    def group_name(self, row: GroupRow) -> str:
+        """The name a group made from this one should bear."""
+        return row.name
+
     def session_name(self, row: SessionRow) -> str:
         """The name a sheet made from this session should bear."""
         return row.subject

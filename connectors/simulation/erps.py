@@ -19,14 +19,17 @@ from engine.ports import Connector
 if TYPE_CHECKING:
     from connectors.simulation.scenes import ErpSimulator
 
-_PACKAGES: Mapping[str, str] = {
-    "ammon": "connectors.ammon.simulator",
-    "scform": "connectors.scform.simulator",
-    "ypareo": "connectors.ypareo.simulator",
+_SIMULATED: Mapping[str, str] = {
+    "ypareo": "connectors.ypareo.simulator:simulated",
+    "hyperplanning": "connectors.hyperplanning.simulator:simulated",
+    "hyperplanning-soap": "connectors.hyperplanning.simulator:simulated_over_soap",
+    "scform": "connectors.scform.simulator:simulated",
+    "ammon": "connectors.ammon.simulator:simulated",
+    "profile": "connectors.profile.simulator:simulated",
 }
-"""Where each ERP's simulator lives; the package's `simulated` says the rest."""
+"""Where each simulator's package says the rest, as "module:name"."""
 
-ERPS: tuple[str, ...] = tuple(_PACKAGES)
+ERPS: tuple[str, ...] = tuple(_SIMULATED)
 
 
 @dataclass(frozen=True)
@@ -60,5 +63,6 @@ class SimulatedErp:
 
 def simulated(name: str) -> SimulatedErp:
     """What there is to know of one of `ERPS`. Raises KeyError for another name."""
-    found: SimulatedErp = import_module(_PACKAGES[name]).simulated
+    module, _colon, attribute = _SIMULATED[name].partition(":")
+    found: SimulatedErp = getattr(import_module(module), attribute)
     return found

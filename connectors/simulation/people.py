@@ -66,6 +66,7 @@ def script(school: School, rng: random.Random, days: list[date], windows: list[t
         writer.in_the_erp(number)
         writer.in_edusign()
         writer.on_both_sides()
+        writer.later_the_same_day()
     return tuple(sorted(writer.edits, key=lambda edit: (edit.at, edit.side, edit.identity, edit.field)))
 
 
@@ -273,6 +274,17 @@ class _Writer:
         one = self.learner(mail=True)
         same = self.mailbox(one)
         self._both(one, ("email", same), ("EMAIL", same), "agreed", "both_emails_same")
+
+    def later_the_same_day(self) -> None:
+        """A session moved to the evening as it is: where an ERP names it by its start, its key moves (R12)."""
+        at = self.sometime(1)
+        one = self.session(at, 2, 5)
+        if one is None or one.end is None:
+            return
+        lasts = datetime.combine(one.day, one.end) - datetime.combine(one.day, one.start)
+        begins = datetime.combine(one.day, time(17, 30))
+        when = (("start", begins.time().isoformat()), ("end", (begins + lasts).time().isoformat()))
+        self.do(at, "erp", "move_session", one.identity, "", when, "written", "session_shifted", "sheet")
 
     def _both(
         self, one: Learner, erp: tuple[str, str], edusign: tuple[str, str], expect: str, story: str

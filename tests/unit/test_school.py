@@ -224,7 +224,7 @@ def test_script_has_every_story(big: School) -> None:
         "email_fixed", "name_corrected", "phone_changed", "room_changed", "session_moved", "session_cancelled",
         "session_cancelled_soon", "departed", "added", "moved_group", "speaker_replaced", "email_edited",
         "name_edited", "both_emails_differ", "both_names_differ", "both_emails_same", "added_to_sheet",
-        "removed_from_sheet", "sheet_room_edited", "archived_by_hand", "swapped",
+        "removed_from_sheet", "sheet_room_edited", "archived_by_hand", "swapped", "session_shifted",
     }  # fmt: skip
 
 

@@ -101,10 +101,7 @@ class ProfileAttendance:
         now = {one.person: one for one in await self._read((session,), scope)}
         for one in wanted:
             stands = now.get(one.person)
-            due = bool(self._state(one))
-            if one.kind == "learner" and (
-                due is not (stands is not None) or (stands and not self._same(stands, one))
-            ):
+            if one.kind == "learner" and not self._as_due(stands, one):
                 what = f"session {session.id}, learner {one.person}: not as sent"
                 fault = about(FaultCode.refused, f"{self._write.method} {self._write.path}", what)
                 fault.committed = "unknown"
@@ -128,11 +125,7 @@ class ProfileAttendance:
         return Attendance(
             sheet=row.text("session"),
             person=row.text("learner"),
-            state="present"
-            if state in ("late", "left_early")
-            else "excluded"
-            if state == "excluded"
-            else "absent",
+            state=_STATES[state],
             late=minutes if state == "late" else 0,
             left_early=minutes if state == "left_early" else 0,
             justified=yes(row.text("justified"), self._conventions),
@@ -142,9 +135,9 @@ class ProfileAttendance:
 
     def _same(self, known: Attendance, wanted: Attendance) -> bool:
         """Whether two say the same, as far as the write can say it."""
-        if self._state(known) != self._state(wanted) or known.late != wanted.late * bool(
-            "late" in self.carries
-        ):
+        if self._state(known) != self._state(wanted):
+            return False
+        if "late" in self.carries and known.late != wanted.late:
             return False
         if "left_early" in self.carries and not wanted.late and known.left_early != wanted.left_early:
             return False

@@ -56,11 +56,9 @@ class ProfileClient(TabularErp):
         writes = recipe.write is not None
         on = writes and settings.accept_unverified
         self.attendance = ProfileAttendance(self, recipe, surroundings) if on else None
-        why = (
-            _("the profile has no write")
-            if not writes
-            else _("with the vendor's document in hand set accept_unverified")
-        )
+        why = _("the profile has no write")
+        if writes:
+            why = _("with the vendor's document in hand set accept_unverified")
         source = recipe.source or _("the profile; it names no document")
         write = Capability(
             name="write absences", certainty="unknown", source=source, on=on, why_off="" if on else why
@@ -270,14 +268,17 @@ class ProfileClient(TabularErp):
         if auth.kind == "query":
             params = {**params, auth.name: self._secrets["token"]}
         send = self._session.write if write else self._session.read
+        used = {name: value for name, value in filled.items() if f"{{{name}}}" in route}
+        if empty := [name for name, value in used.items() if not value]:
+            raise about(FaultCode.refused, route, f"nothing to put in {{{empty[0]}}}")
         try:
-            return await send(route, filled, params=params, json=body)
+            return await send(route, used, params=params, json=body)
         except Fault as fault:
             if fault.code is not FaultCode.unauthorized or auth.kind != "login":
                 raise
         self._entered = False
         await self._enter()
-        return await send(route, filled, params=params, json=body)
+        return await send(route, used, params=params, json=body)
 
     async def _enter(self) -> None:
         """Log in where the profile says so and it was not done yet. Raises Fault."""

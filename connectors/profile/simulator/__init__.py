@@ -137,17 +137,17 @@ class ProfileSimulator:
         paging = self._profile[sort].get("paging", {"kind": "none"})
         if paging["kind"] == "none" or sort == "sessions":
             return 1
-        return max(1, -(-len(self._rows(sort)) // paging["size"]))
+        size: int = paging["size"]
+        return max(1, -(-len(self._rows(sort)) // size))
 
     # Routes
 
     def _routes(self) -> list[Route]:
-        routes = [Route(self._profile["auth"]["login"]["path"], self._login, methods=["POST"])]
-        for sort in _SORTS:
-            routes.append(Route(self._profile[sort]["path"], self._listing(sort), methods=["GET"]))
+        listings = [Route(self._profile[sort]["path"], self._listing(sort), methods=["GET"]) for sort in _SORTS]
         write = self._profile["write"]
         return [
-            *routes,
+            Route(self._profile["auth"]["login"]["path"], self._login, methods=["POST"]),
+            *listings,
             Route(self._profile["absences"]["path"], self._absences, methods=["GET"]),
             Route(write["path"], self._post, methods=["POST"]),
             Route(write["delete_path"], self._delete, methods=["DELETE"]),

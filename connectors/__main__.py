@@ -30,6 +30,10 @@ def main(argv: list[str] | None = None) -> int:
         from connectors.files.command import main as files
 
         return files(given[1:])
+    if given[:1] == ["profile"]:
+        from connectors.profile.command import main as profile
+
+        return profile(given[1:])
     parser = _parser()
     # argparse leaves positionals that follow an option unread.
     options, rest = parser.parse_known_args(given)

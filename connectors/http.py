@@ -185,7 +185,8 @@ class HttpSession:
         self._system = system
         self._base_url = base_url.rstrip("/")
         self._header_format = header[1]
-        self._header = (header[0], header[1].format(secret=secret))
+        # Without a secret yet (a login gives it), no header: a bare "Bearer " is none.
+        self._header = (header[0], header[1].format(secret=secret) if secret else "")
         self._secret = secret
         self._secrets: tuple[str, ...] = (secret,)
         self._more_headers = tuple((more_headers or {}).items())

@@ -78,7 +78,7 @@ def _main(argv: Sequence[str]) -> int:
     return _dispatch(command, arguments, beyond, session)
 
 
-_OF_CONNECTORS = ("files",)
+_OF_CONNECTORS = ("files", "profile")
 """Commands that the connectors' own room carries out, every word of them."""
 
 

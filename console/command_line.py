@@ -143,6 +143,7 @@ def parser() -> argparse.ArgumentParser:
     # Without -h: these words are that room's to parse.
     for name, what in (
         ("files", _("files an ERP exports: guess headings, rate rows, save a profile (show, save)")),
+        ("profile", _("a REST ERP by the vendor's document: template, check, probe")),
     ):
         passed_on = command(name, what, add_help=False)
         passed_on.add_argument("words", metavar="…", nargs=argparse.REMAINDER)

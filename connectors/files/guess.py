@@ -37,8 +37,8 @@ _TIME = re.compile(r"\d{1,2}[:hH]\d{0,2}(:\d\d)?")
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "key": ("crefext", "identifiant", "id", "code", "numero", "matricule", "reference", "ref", "key", "uid"),
-    "last_name": ("nom", "nom de famille", "last name", "lastname", "surname", "per cnom"),
-    "first_name": ("prenom", "first name", "firstname", "given name", "per cprenom"),
+    "last_name": ("nom", "nom de famille", "last name", "lastname", "last", "surname", "per cnom"),
+    "first_name": ("prenom", "first name", "firstname", "first", "given name", "per cprenom"),
     "email": ("email", "e mail", "mail", "courriel", "adresse mail", "adresse e mail", "psl cemail"),
     "phone": ("telephone", "tel", "portable", "mobile", "phone", "gsm", "psl ctelport"),
     "groups": ("groupe", "groupes", "classe", "promotion", "action", "actions", "group", "population code"),

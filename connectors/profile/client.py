@@ -102,6 +102,12 @@ class ProfileClient(TabularErp):
 
         return await self.once(f"rows {sort}{spelled}", ask)
 
+    async def page(self, entity: Entity, scope: Scope) -> Any:
+        """The first answer of a listing, as it came. Raises Fault."""
+        paging = entity.paging
+        params = {paging.param: str(paging.first)} if paging.param else {}
+        return await self._asked(entity, scope, params)
+
     async def listed(self, entity: Entity, scope: Scope) -> list[Any]:
         """Every row of a listing, as it came. Raises Fault."""
         match entity.paging.kind:

@@ -149,7 +149,7 @@ class Recipe(Frozen):
     name: str = Field(min_length=1)
     version: int = Field(default=1, ge=1)
     source: str = ""
-    query_date: str = "%Y-%m-%d"
+    query_date: str = Field(default="%Y-%m-%d", min_length=1)
     auth: Auth
     speakers: Entity | None = None
     learners: Entity | None = None

@@ -22,6 +22,7 @@ Scope: TypeAlias = Literal[
     "sheets",
     "runs",
     "events",
+    "absences",
     "record",
     "list",
 ]
@@ -63,6 +64,7 @@ SCREENS: tuple[tuple[str, str, str], ...] = (
     ("sheets", "6,minus", _("Sheets")),
     ("runs", "7,è,latin_small_letter_e_with_grave", _("Runs")),
     ("events", "8,underscore", _("Events")),
+    ("absences", "9,ç,latin_small_letter_c_with_cedilla", _("Absences")),
 )
 """Screens by name, their keys (the digit, and what an AZERTY keyboard gives without shift) and their words."""
 
@@ -94,7 +96,7 @@ ACTIONS: tuple[Action, ...] = (
         "mark",
         "space",
         _("mark"),
-        ("changes", "conflicts", "rejections"),
+        ("changes", "conflicts", "rejections", "absences"),
         _("Mark the row, so that the next action takes all marked rows."),
         footer=6,
     ),
@@ -102,14 +104,14 @@ ACTIONS: tuple[Action, ...] = (
         "mark.all",
         "asterisk",
         _("mark all"),
-        ("changes", "conflicts", "rejections"),
+        ("changes", "conflicts", "rejections", "absences"),
         _("Mark all that the filter shows, or none."),
     ),
     Action(
         "approve",
         "a",
         _("approve"),
-        ("changes", "dashboard"),
+        ("changes", "absences", "dashboard"),
         _("Approve held changes: the marked ones, or the one under the cursor; on the Dashboard, the hold."),
         role="approver",
         dangerous=True,
@@ -129,7 +131,7 @@ ACTIONS: tuple[Action, ...] = (
         "skip",
         "s",
         _("skip"),
-        ("changes", "dashboard"),
+        ("changes", "absences", "dashboard"),
         _(
             "Leave changes out for as long as they stay the same: the marked ones, or the one under the "
             "cursor. On a skipped one: no longer."
@@ -207,6 +209,39 @@ ACTIONS: tuple[Action, ...] = (
         footer=3,
     ),
     Action(
+        "tick",
+        "k",
+        _("reported"),
+        ("absences",),
+        _(
+            "Say that you reported it in the ERP by hand: the marked ones, or the one under the cursor. "
+            "Again: you did not."
+        ),
+        role="operator",
+        footer=2,
+    ),
+    Action(
+        "form",
+        "E",
+        _("form"),
+        ("absences",),
+        _(
+            "Write what is to be reported by hand to a file on this machine, in the ERP's import form if it "
+            "has one."
+        ),
+        footer=5,
+    ),
+    Action(
+        "export.run",
+        "R",
+        _("export now"),
+        ("absences",),
+        _("Export the absences of the connection now."),
+        role="operator",
+        dangerous=True,
+        footer=4,
+    ),
+    Action(
         "plan",
         "p",
         _("plan"),
@@ -259,7 +294,7 @@ ACTIONS: tuple[Action, ...] = (
         "record",
         "i",
         _("record"),
-        ("changes", "conflicts", "duplicates", "rejections", "sheets", "events", "dashboard"),
+        ("changes", "conflicts", "duplicates", "rejections", "sheets", "events", "absences", "dashboard"),
         _("Open the record's page: both sides, base, link, history, what is open."),
         footer=10,
     ),
@@ -267,7 +302,18 @@ ACTIONS: tuple[Action, ...] = (
         "history",
         "l",
         _("log of it"),
-        ("changes", "conflicts", "duplicates", "rejections", "sheets", "runs", "events", "record", "dashboard"),
+        (
+            "changes",
+            "conflicts",
+            "duplicates",
+            "rejections",
+            "sheets",
+            "runs",
+            "events",
+            "absences",
+            "record",
+            "dashboard",
+        ),
         _("Show the log of the record, or of the run."),
         footer=11,
     ),

@@ -78,6 +78,7 @@ class Console(App[int]):
         "sheets": _screen("sheets", "Sheets"),
         "runs": _screen("runs", "Runs"),
         "events": _screen("events", "Events"),
+        "absences": _screen("absences", "Absences"),
     }
     DEFAULT_MODE = "dashboard"
 

@@ -58,6 +58,17 @@ examples:
 )
 
 
+_ABSENCES_HELP = _(
+    """\
+  rollcall absences                     every line, what asks for a person first
+  rollcall absences lyon --state held   some of them
+  rollcall absences tick a1b2c3         you reported it in the ERP by hand (--undo: you did not)
+  rollcall absences form lyon --out F   what is to be reported by hand, in the ERP's import form if it has one
+  rollcall run lyon export              export now
+"""
+)
+
+
 class _Parser(argparse.ArgumentParser):
     """Errors in one line with what to do next."""
 
@@ -184,6 +195,22 @@ def parser() -> argparse.ArgumentParser:
 
     connection(command("today", _("today's sheets, and what is wrong with them")))
     connection(command("sheets", _("every sheet of the horizon beside its session, as last read")))
+
+    absences = command(
+        "absences", _("absences delivered to the ERP, waiting and why, held, to report by hand"), _ABSENCES_HELP
+    )
+    absences.add_argument(
+        "words", metavar="CONNECTION | tick ID … | form CONNECTION", nargs="*", help=_("see below")
+    )
+    absences.add_argument(
+        "--state",
+        choices=("delivered", "due", "waiting", "held", "by_hand", "theirs"),
+        help=_("only those"),
+    )
+    absences.add_argument("--query", metavar="QUERY", help=_("only those that match, as in events"))
+    absences.add_argument("--limit", type=_count, metavar="N", default=1000, help=_("how many (1000)"))
+    absences.add_argument("--undo", action="store_true", help=_("tick: take the ticks back"))
+    absences.add_argument("--out", metavar="FILE", help=_("form: the file to write"))
 
     record = command("record", _("one record as both sides last showed it, field by field"))
     record.add_argument(

@@ -10,6 +10,7 @@ from typing import Any
 
 from console import processes
 from console.engine_client import EngineClient, EngineRefused, EngineUnreachable
+from console.presentation import absences as absence_words
 from console.presentation import record_tables, tables
 from console.presentation.documents import document
 from console.presentation.wording import Look, instant
@@ -26,6 +27,7 @@ from engine.service.models import (
     PlanRequest,
     RunRequest,
     RunView,
+    TickRequest,
 )
 from engine.words import _
 
@@ -240,6 +242,37 @@ def sheets(arguments: Arguments, session: Session, client: EngineClient) -> int:
     return _answer(session, views, lambda look: record_tables.sheets(views, look))
 
 
+def absences(arguments: Arguments, session: Session, client: EngineClient) -> int:
+    verb, *rest = arguments.words or [""]
+    if verb == "tick":
+        if not rest:
+            session.say(_("rollcall absences tick: the ids of lines to report by hand are missing"))
+            return USAGE
+        views = client.tick(TickRequest(ids=tuple(rest), done=not arguments.undo))
+    elif verb == "form":
+        return _absence_form(rest, arguments.out, session, client)
+    else:
+        query = f"kind:{arguments.state} {arguments.query or ''}" if arguments.state else arguments.query or ""
+        views = client.absences(verb, query, arguments.limit)
+    return _answer(session, views, lambda look: absence_words.absences(views, look))
+
+
+def _absence_form(rest: list[str], out: str | None, session: Session, client: EngineClient) -> int:
+    if len(rest) != 1 or not out:
+        session.say(_("rollcall absences form: CONNECTION and --out FILE were expected"))
+        return USAGE
+    path = Path(out)
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        with unfinished.open("wb") as into:
+            rows = client.absence_form(rest[0], into)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    said = _("{rows} lines to report by hand written to {path}.").format(rows=rows, path=printable(path))
+    return _answer(session, {"rows": rows, "path": str(path)}, lambda look: f"{said}\n")
+
+
 def record(arguments: Arguments, session: Session, client: EngineClient) -> int:
     kind, _colon, id = arguments.record.partition(":")
     if not kind or not id:
@@ -408,6 +441,7 @@ COMMANDS: dict[str, Callable[[Arguments, Session, EngineClient], int]] = {
     "tasks": items("task"),
     "today": today,
     "sheets": sheets,
+    "absences": absences,
     "record": record,
     "find": find,
     "decide": decide,

@@ -21,6 +21,7 @@ import pydantic
 
 from engine.service.endpoints import BY_NAME, ROWS_HEADER, Endpoint
 from engine.service.models import (
+    AbsenceView,
     ApplyRequest,
     ChangePage,
     ChangeRef,
@@ -44,6 +45,7 @@ from engine.service.models import (
     SheetView,
     SkipRequest,
     StatusView,
+    TickRequest,
     TodayView,
     View,
 )
@@ -199,6 +201,12 @@ class EngineClient:
     def sheets(self, connection: str = "", query: str = "") -> tuple[SheetView, ...]:
         return self._ask(tuple[SheetView, ...], "sheets", connection=connection, query=query)
 
+    def absences(self, connection: str = "", query: str = "", limit: int = 1000) -> tuple[AbsenceView, ...]:
+        return self._ask(tuple[AbsenceView, ...], "absences", connection=connection, query=query, limit=limit)
+
+    def tick(self, request: TickRequest) -> tuple[AbsenceView, ...]:
+        return self._ask(tuple[AbsenceView, ...], "tick", request)
+
     def find(self, text: str, connection: str = "", limit: int = 50) -> tuple[FoundView, ...]:
         return self._ask(tuple[FoundView, ...], "find", text=text, connection=connection, limit=limit)
 
@@ -216,13 +224,20 @@ class EngineClient:
 
     def export(self, query: str, format: str, into: BinaryIO) -> int:
         """Write the events of a query into an open file; the number of rows."""
-        endpoint = BY_NAME["export"]
+        return self._download("export", {"query": query, "format": format}, into)
+
+    def absence_form(self, connection: str, into: BinaryIO) -> int:
+        """Write what is to be reported by hand into an open file; the number of lines."""
+        return self._download("absence_form", {"connection": connection}, into)
+
+    def _download(self, name: str, params: Mapping[str, str], into: BinaryIO) -> int:
+        endpoint = BY_NAME[name]
         with (
             self._translated(),
             self._http.stream(
                 endpoint.method,
                 endpoint.path,
-                params={"query": query, "format": format},
+                params=params,
                 timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             ) as response,
         ):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from engine.records import Frozen, Learner, Sheet, Speaker
+from engine.records import Frozen, Learner, Seen, Sheet, Speaker
 
 AttendanceState: TypeAlias = Literal["present", "absent", "excluded", "awaiting"]
 Attendee: TypeAlias = Literal["learner", "speaker"]
@@ -59,6 +59,30 @@ class Standing(Frozen):
     attendances: tuple[Attendance, ...] = ()
     complete: bool = True
     fault_line: str = ""
+
+
+class RollCall(Frozen):
+    """One sheet of the attendance platform, and how everybody on it stood: its learners and its speakers.
+
+    A speaker is "present" when signed; "absent" says no more than that a locked sheet lacks the signature.
+    """
+
+    seen: Seen
+    attendances: tuple[Attendance, ...] = ()
+
+
+class RollCalls(Frozen):
+    """Every sheet of a span of dates that has begun, in full.
+
+    Where `complete` is False, `fault` (a FaultCode value) and `fault_line` say why, and a missing sheet
+    proves nothing. `pages` counts the pages read.
+    """
+
+    sheets: tuple[RollCall, ...] = ()
+    complete: bool = True
+    fault: str = ""
+    fault_line: str = ""
+    pages: int = 0
 
 
 class FormRow(Frozen):

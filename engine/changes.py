@@ -59,7 +59,7 @@ class Change(Frozen):
         """Stable name of exactly this write: record, verb, before and after (R30)."""
         # A create names no Edusign record; one that was found in its way does not make it another write.
         edusign_id = "" if self.verb == "create" else self.edusign_id
-        return _digest([self.verb, self.kind, self.erp_id, edusign_id, jsonable(self.before),
+        return digest([self.verb, self.kind, self.erp_id, edusign_id, jsonable(self.before),
                         jsonable(self.after)])[:12]  # fmt: skip
 
     @property
@@ -192,7 +192,7 @@ class Plan(Frozen):
     @property
     def hash(self) -> str:
         """Of the changes alone, in any order: equal inputs, equal hash."""
-        return _digest(sorted(change.id for change in self.changes))[:16]
+        return digest(sorted(change.id for change in self.changes))[:16]
 
     @property
     def writable(self) -> tuple[Change, ...]:
@@ -204,6 +204,7 @@ def jsonable(values: dict[str, Value]) -> dict[str, Any]:
     return {field: plain(value) for field, value in sorted(values.items())}
 
 
-def _digest(content: object) -> str:
+def digest(content: object) -> str:
+    """The same for the same JSON content, whatever the order of its keys: hexadecimal SHA-256."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
+from engine.absences.run import Export
 from engine.clock import Clock
 from engine.config_models import ConnectionConfig
 from engine.events.event import Event
@@ -19,7 +21,15 @@ from engine.service.operations import Refusal
 from engine.settle import LEASE_TTL
 from engine.state.store import Store
 from engine.state.transaction import Lease, Transaction
-from engine.windows import Occurrence, current, next_occurrences, occurrences, recorded_key
+from engine.windows import (
+    FLOWS,
+    Flow,
+    Occurrence,
+    current,
+    next_occurrences,
+    occurrences,
+    recorded_key,
+)
 from engine.words import _
 
 FOLLOW_UP_AFTER = 30.0
@@ -43,8 +53,8 @@ class Conduct:
         self._freezes = freezes
         self._holder = holder
         self._executor = LocalExecutor()
-        self._runs: dict[str, Run] = {}
-        self._follow_ups: dict[str, asyncio.Task[None]] = {}
+        self._runs: dict[str, Run | Export] = {}
+        self._follow_ups: dict[tuple[str, Flow], asyncio.Task[None]] = {}
         self._launching = asyncio.Lock()
         self._stopping = False
 
@@ -64,16 +74,17 @@ class Conduct:
                     tx.end_occurrence(name, *which, "interrupted", _cut_short())
 
     async def resume(self, connection: Connection) -> None:
-        """A run that an end of the engine cut short goes on while its window is open."""
-        occurrence = current(connection.config.windows, connection.name, self._clock.now(), "import")
-        if occurrence is None:
-            return
-        rows = await self._store.transact(
-            lambda tx: tx.occurrences(connection.name, occurrence.local_date - timedelta(days=1))
-        )
-        states = {recorded_key(connection.name, row): row["state"] for row in rows}
-        if states.get(occurrence.key) == "interrupted":
-            self._later(connection, "resumed", occurrence)
+        """Runs that an end of the engine cut short go on while their windows are open."""
+        for flow in FLOWS:
+            occurrence = current(connection.config.windows, connection.name, self._clock.now(), flow)
+            if occurrence is None:
+                continue
+            since = occurrence.local_date - timedelta(days=1)
+            rows = await self._store.transact(partial(Transaction.occurrences, connection=connection.name,
+                                                      since=since))  # fmt: skip
+            states = {recorded_key(connection.name, row): row["state"] for row in rows}
+            if states.get(occurrence.key) == "interrupted":
+                self._later(connection, flow, "resumed", occurrence)
 
     async def stop(self) -> None:
         """Ask every run to stop, and wait for the writes under way."""
@@ -85,8 +96,8 @@ class Conduct:
     # Runs under way
 
     def running(self, name: str) -> RunView | None:
-        """The run of a connection under way, None when there is none."""
-        run_id = self._executor.running((name, "import"))
+        """The run of a connection under way, its import where both flows are; None when there is none."""
+        run_id = self._executor.running((name, "import")) or self._executor.running((name, "export"))
         return self.view(run_id) if run_id else None
 
     def view(self, run_id: str) -> RunView | None:
@@ -164,12 +175,14 @@ class Conduct:
         **limits: Any,
     ) -> RunView:
         """Claim the occurrence (one `resumed` is claimed already) and the lease, and begin."""
-        if flow != "import":
-            raise Refusal("usage", _("no flow {flow} in this version").format(flow=flow))
+        if flow not in FLOWS:
+            raise Refusal(
+                "usage", _("no flow {flow}; there are: {known}").format(flow=flow, known=", ".join(FLOWS))
+            )
         busy = self._executor.running((connection.name, flow))
         if busy is not None:
             raise Refusal("busy", _("run {id} of {name} is under way").format(id=busy, name=connection.name))
-        counted = occurrence or last_begun(connection.config, self._clock.now())
+        counted = occurrence or last_begun(connection.config, flow, self._clock.now())
         run_id, lease = await self._claim(connection, flow, None if resumed else occurrence)
         order = Order(
             run_id=run_id,
@@ -231,7 +244,8 @@ class Conduct:
         cancelled: asyncio.Event,
         occurrence: Occurrence | None,
     ) -> None:
-        run = Run(
+        execution = Export if order.flow == "export" else Run
+        run = execution(
             connection=connection,
             order=order,
             store=self._store,
@@ -242,7 +256,8 @@ class Conduct:
         )
         self._runs[order.run_id] = run
         try:
-            await self._put_run(run.view(), "info", _("plan started") if order.dry else _("import started"))
+            started = _("plan started") if order.dry else _("{flow} started").format(flow=order.flow)
+            await self._put_run(run.view(), "info", started)
             await run.execute()
             if run.another_writer:
                 await self._freezes.freeze_strangers(connection.name, run.another_writer)
@@ -266,31 +281,33 @@ class Conduct:
 
     # What follows
 
-    def follow_up(self, connection: Connection) -> None:
+    def follow_up(self, connection: Connection, flow: Flow = "import") -> None:
         """Within an open window, decisions are taken up by a run of their own, soon after the last of them."""
-        waiting = self._follow_ups.pop(connection.name, None)
+        waiting = self._follow_ups.pop((connection.name, flow), None)
         if waiting is not None:
             waiting.cancel()
-        if current(connection.config.windows, connection.name, self._clock.now(), "import") is None:
+        if current(connection.config.windows, connection.name, self._clock.now(), flow) is None:
             return
-        self._later(connection, "decision", None)
+        self._later(connection, flow, "decision", None)
 
-    def _later(self, connection: Connection, trigger: str, interrupted: Occurrence | None) -> None:
-        self._follow_ups[connection.name] = asyncio.ensure_future(
-            self._run_again(connection, trigger, interrupted)
+    def _later(self, connection: Connection, flow: Flow, trigger: str, interrupted: Occurrence | None) -> None:
+        self._follow_ups[connection.name, flow] = asyncio.ensure_future(
+            self._run_again(connection, flow, trigger, interrupted)
         )
 
-    async def _run_again(self, connection: Connection, trigger: str, interrupted: Occurrence | None) -> None:
+    async def _run_again(
+        self, connection: Connection, flow: Flow, trigger: str, interrupted: Occurrence | None
+    ) -> None:
         while True:
             await asyncio.sleep(FOLLOW_UP_AFTER)
-            occurrence = current(connection.config.windows, connection.name, self._clock.now(), "import")
+            occurrence = current(connection.config.windows, connection.name, self._clock.now(), flow)
             if occurrence is None or self._stopping:
                 return
             mine = interrupted is not None and interrupted.key == occurrence.key
             try:
                 await self.launch(
                     connection,
-                    flow="import",
+                    flow=flow,
                     trigger=trigger,
                     actor="engine",
                     occurrence=occurrence if mine else None,
@@ -299,17 +316,17 @@ class Conduct:
                 )
             except Refusal:
                 continue  # a run is under way
-            self._follow_ups.pop(connection.name, None)
+            self._follow_ups.pop((connection.name, flow), None)
             return
 
 
-def last_begun(config: ConnectionConfig, now: datetime) -> Occurrence | None:
-    """What a run a person asks for counts under: the last window that began (R13 wants two of them)."""
+def last_begun(config: ConnectionConfig, flow: str, now: datetime) -> Occurrence | None:
+    """What a run a person asks for counts under: the last window of its flow that began (R13 wants two)."""
     day = now.date()
     begun = [
         o
         for window in config.windows
-        if window.flow == "import"
+        if window.flow == flow
         for o in occurrences(window, config.name, day - timedelta(days=8), day + timedelta(days=1))
         if o.starts <= now
     ]
@@ -323,9 +340,9 @@ def next_start(config: ConnectionConfig, flow: str, now: datetime) -> datetime |
     return coming[0].starts if coming else None
 
 
-def approval_ends(config: ConnectionConfig, now: datetime) -> datetime | None:
+def approval_ends(config: ConnectionConfig, now: datetime, flow: Flow = "import") -> datetime | None:
     """An approval lasts to the end of the open occurrence, else of the flow's next (R30)."""
-    windows = [w for w in config.windows if w.flow == "import"]
+    windows = [w for w in config.windows if w.flow == flow]
     here = current(windows, config.name, now)
     if here is not None:
         return here.ends

@@ -113,6 +113,7 @@ def masked(config: Config) -> dict[str, Any]:
     for name, connection in config.connections.items():
         table = connection.model_dump(mode="json", exclude={"name", "windows", "edusign", "settings"})
         table["removals_after"] = duration_text(connection.removals_after)
+        table["export"]["deadline"] = duration_text(connection.export.deadline)
         table["limits"] = {
             key: limit.model_dump() for key, limit in {**DEFAULT_LIMITS, **connection.limits}.items()
         }
@@ -145,7 +146,7 @@ def template(connectors: Mapping[str, Connector]) -> str:
             note = "" if name in ("edusign", erp) else f"# With erp = {json.dumps(name)} instead:\n"
             mark = "#" if name in ("edusign", erp) else "# "
             parts.append(note + _settings_template(connectors[name].settings, f"connection.lyon.{name}", mark))
-    parts.append(_TEMPLATE_WINDOWS)
+    parts += [_TEMPLATE_EXPORT, _TEMPLATE_WINDOWS]
     limits = "".join(
         f'#"{key}" = {{ share = {limit.share}, count = {limit.count} }}\n'
         for key, limit in DEFAULT_LIMITS.items()
@@ -264,8 +265,33 @@ _TEMPLATE_CONNECTION = """\
 #compare_only = true
 """
 
+_TEMPLATE_EXPORT = """\
+# What of the attendance on locked sheets goes back to the ERP. The first export asks before it writes.
+#[connection.lyon.export]
+#on = true
+# Absences always go. These are off until you have seen what the ERP makes of them: not every ERP tells
+# lateness from absence, and what was written there counts in its reports.
+#late = false
+#left_early = false
+#excluded = false
+#speakers = false
+# For so many days a sheet is looked at again, and a justification accepted late still goes.
+#repush_days = 14
+# A sheet not locked so long after its end is listed as overdue; that makes nobody absent.
+#deadline = "24 hours"
+# The ERP's reason (id or name) of an absence whose Edusign reason is not mapped; needed where the ERP takes
+# reasons. It must not be one that justifies.
+#fallback_reason = ""
+# The same for lateness and leaving early; the fallback where it is empty.
+#late_reason = ""
+# From an Edusign reason to one of the ERP's, by name or id; those of one name are found by themselves.
+#[connection.lyon.export.reasons]
+#"sick leave" = "Maladie"
+"""
+
 _TEMPLATE_WINDOWS = """\
-# Local time. Without any window: imports at 11:30 for 2 hours and at 18:00 for 3 hours.
+# Local time. Without any window: imports at 11:30 for 2 hours and at 18:00 for 3 hours, exports of absences at
+# 10:30 and 20:30 for an hour.
 #[[connection.lyon.window]]
 #flow = "import"
 #name = "noon"

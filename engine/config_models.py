@@ -77,6 +77,10 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
     "create group": _limit(0.50, 20),
     "create sheet": _limit(1.00, 2000),
     "any of one group": _limit(0.60, 25),  # per verb, over the sheets of one group
+    # Of the absence export: of the people on the sheets delivered, and of all that was delivered.
+    "deliver absence": _limit(0.50, 60),
+    "update absence": _limit(0.20, 50),
+    "retract absence": _limit(0.05, 10),
 }
 
 
@@ -155,6 +159,34 @@ class RolesConfig(Frozen):
     admin: _Words = ()
 
 
+class ExportOptions(Frozen):
+    """What of the attendance on Edusign's sheets goes to the ERP, and for how long it is corrected there.
+
+    `on`: whether anything goes. Absences always do; `late`, `left_early`, `excluded` and `speakers` only when
+    switched on, since not every ERP knows what to do with them, and what is once in there counts.
+    `repush_days`: how many days back sheets are looked at again (R27). `deadline`: how long after its end a
+    sheet should be locked; it makes nobody absent (R25). `reasons`: from an Edusign reason to the ERP's, by
+    name or id. `fallback_reason`: the ERP's reason of those not mapped, needed where the ERP takes reasons;
+    `late_reason` the same for lateness, the fallback where it is "".
+    """
+
+    on: bool = True
+    late: bool = False
+    left_early: bool = False
+    excluded: bool = False
+    speakers: bool = False
+    repush_days: int = Field(default=14, ge=1, le=120)
+    deadline: Duration = timedelta(hours=24)
+    reasons: dict[str, str] = Field(default_factory=dict)
+    fallback_reason: str = ""
+    late_reason: str = ""
+
+    def fingerprint(self) -> str:
+        """SHA-256 over everything that changes what an export would write (R31), in hexadecimal."""
+        mattering = self.model_dump(mode="json", exclude={"on", "repush_days", "deadline"})
+        return hashlib.sha256(json.dumps(mattering, sort_keys=True).encode()).hexdigest()
+
+
 class ConnectionOptions(Frozen):
     """What a connection's own table says; see `ConnectionConfig`."""
 
@@ -167,6 +199,7 @@ class ConnectionOptions(Frozen):
     compare_only: bool = True
     windows: Annotated[tuple[Window, ...], BeforeValidator(as_tuple)] = ()
     limits: dict[Annotated[str, AfterValidator(_limit_name)], Limit] = Field(default_factory=dict)
+    export: ExportOptions = Field(default_factory=ExportOptions)
 
     @model_validator(mode="before")
     @classmethod
@@ -206,9 +239,10 @@ class ConnectionConfig(ConnectionOptions):
     """One ERP joined to one Edusign school.
 
     `zone` (IANA) is the school's local time, `country` (ISO 3166 alpha-2) reads its phone numbers,
-    `horizon_days` counts today. `windows` without any given are the two default imports. `limits` overrides
-    `DEFAULT_LIMITS`. `edusign` and `settings` are the two connectors' own settings, `settings` the ERP's.
-    `compare_only` is how the connection starts (R43), `removals_after` what follows it.
+    `horizon_days` counts today. `windows` without any given are the two default imports and exports. `limits`
+    overrides `DEFAULT_LIMITS`. `export` is the absence export's. `edusign` and `settings` are the two
+    connectors' own settings, `settings` the ERP's. `compare_only` is how the connection starts (R43),
+    `removals_after` what follows it.
     """
 
     name: Annotated[str, AfterValidator(connection_name)]

@@ -232,6 +232,8 @@ def reconcile(
 
 def _key(item: ItemView) -> str:
     """The key an open item was opened under."""
+    if item.type == "hold" and item.kind == "attendance":
+        return f"{item.code}:{item.kind}:{item.erp_id}"
     if item.type == "hold":
         return f"{item.code}:{item.kind}" if item.kind else item.code
     if item.type == "duplicate":

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from engine.absences.desk import AbsenceDesk
 from engine.clock import Clock
 from engine.conduct import Conduct, approval_ends
 from engine.config import Config, masked
@@ -33,6 +34,7 @@ from engine.ports import Fault
 from engine.records import KINDS, Kind
 from engine.schedule import Schedule
 from engine.service.models import (
+    AbsenceView,
     ApplyRequest,
     ChangePage,
     ChangeRef,
@@ -56,15 +58,16 @@ from engine.service.models import (
     SheetView,
     SkipRequest,
     StatusView,
+    TickRequest,
     TodayView,
 )
 from engine.service.operations import Refusal
-from engine.sift import item_facets, run_facets, sheet_facets, sifted
+from engine.sift import absence_facets, item_facets, run_facets, sheet_facets, sifted
 from engine.sights import Sights
 from engine.state.store import Store
 from engine.state.transaction import Transaction
 from engine.views import Recorded, connection_view, event_view, soonest
-from engine.windows import recorded_key
+from engine.windows import Flow, recorded_key
 from engine.words import _
 
 T = TypeVar("T")
@@ -113,6 +116,7 @@ class Engine:
         self._schedule = Schedule(
             store, clock, {n: c.config for n, c in connections.items()}, self._conduct.start_occurrence
         )
+        self._absences = AbsenceDesk(store, clock, connections)
         self._sights = Sights(store, clock, connections, self._conduct.running)
         self._reading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="log-read")
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-write")
@@ -211,6 +215,8 @@ class Engine:
         ended = await self.wait_run(run.id)
         if ended.state == "failed":
             raise Refusal("failed", "; ".join(part for part in (ended.message, *ended.faults) if part))
+        if request.flow == "export":
+            return await self._absences.plan(connection, ended)
         return await self.last_plan(connection.name)
 
     async def start_plan(self, request: PlanRequest, actor: str) -> RunView:
@@ -321,9 +327,10 @@ class Engine:
     async def decide(self, request: DecideRequest, actor: str) -> ItemView:
         item = await self.item(request.item)
         connection = self._connection(item.connection)
-        expires = approval_ends(connection.config, self.clock.now())
+        flow: Flow = "export" if item.data.get("flow") == "export" else "import"
+        expires = approval_ends(connection.config, self.clock.now(), flow)
         settled = await self.store.transact(lambda tx: decide(tx, connection.config, request, actor, expires))
-        self._conduct.follow_up(connection)
+        self._conduct.follow_up(connection, flow)
         return settled
 
     async def freeze(self, request: FreezeRequest, actor: str) -> FreezeView:
@@ -408,6 +415,21 @@ class Engine:
     async def config(self) -> dict[str, Any]:
         return masked(self.settings)
 
+    # Absences
+
+    async def absences(
+        self, connection: str = "", query: str = "", limit: int = 1000, me: str = ""
+    ) -> tuple[AbsenceView, ...]:
+        parsed = self._parsed(query, me)
+        views = await self._absences.views(self._chosen(connection))
+        return sifted(parsed, views, absence_facets)[:limit]
+
+    async def tick(self, request: TickRequest, actor: str) -> tuple[AbsenceView, ...]:
+        return await self._absences.tick(request, actor)
+
+    async def absence_form(self, connection: str) -> tuple[str, bytes, int]:
+        return await self._absences.form(self._connection(connection))
+
     # Records
 
     async def today(self, connection: str = "") -> tuple[TodayView, ...]:
@@ -476,8 +498,12 @@ def _only(text: str) -> tuple[Kind, str] | None:
 def _recorded(tx: Transaction, connection: Connection, now: datetime) -> Recorded:
     """What the store holds of a connection that its view shows; occurrences from yesterday on."""
     name = connection.name
-    # A plan writes nothing: it is no last run.
-    runs = [r for r in tx.runs(name, limit=20) if r.state != "running" and r.trigger != "plan"]
+    # A plan writes nothing: it is no last run. What exports do is told of the absences.
+    runs = [
+        r
+        for r in tx.runs(name, limit=40)
+        if r.state != "running" and r.trigger != "plan" and r.flow == "import"
+    ]
     rows = tx.occurrences(name, (now - timedelta(days=1)).date())
     return Recorded(
         last_run=runs[0] if runs else None,

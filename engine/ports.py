@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
-from engine.attendance import Attendance, Carried, FormRow, Reason, Standing
+from engine.attendance import Attendance, Carried, FormRow, Reason, RollCalls, Standing
 from engine.clock import Clock
 from engine.records import Entry, Frozen, Kind, Record, Seen, Sheet
 
@@ -148,7 +148,7 @@ class ErpAttendance(Protocol):
     """The part of an ERP that takes attendance. Sessions, people and reasons are the ERP's own keys."""
 
     carries: frozenset[Carried]
-    """What its write can say."""
+    """What its write can say; nothing where absences can only be read, so that people bring them in by hand."""
 
     async def reasons(self) -> tuple[Reason, ...]:
         """The ERP's reasons, those an administrator named where it has no list. May raise Fault."""
@@ -248,6 +248,15 @@ class AttendancePlatform(Protocol):
 
     async def sheets_of_group(self, group_id: str, scope: Scope) -> Listing:
         """The sheets of `scope` that carry one group (R20: what a membership change may have cascaded to)."""
+        ...
+
+    async def roll_calls(self, scope: Scope, progress: Progress | None = None) -> RollCalls:
+        """How everybody stood on every sheet of `scope`, with justified absences joined and the school read
+        anew; a Fault ends in an incomplete answer instead of being raised."""
+        ...
+
+    async def absence_reasons(self) -> tuple[Reason, ...]:
+        """The school's reasons for an absence."""
         ...
 
     async def read(self, kind: Kind, id: str) -> Seen | None:

@@ -4,6 +4,7 @@ Words are looked for in everything a row shows, whatever accents and case. The f
 
 - `kind:` an item's type or code; a change's verb, its kind of record, the cause that holds it, `held` or
   `skipped`; a run's flow, state or trigger; a sheet's state or trouble, `locked`, `signed`
+- `kind:` of an absence: its state, its cause, absent, present, excluded, late, early, justified, `ticked`
 - `level:` error for failed runs, warn for what waits for a person, notice for tasks and notices, else info
 - `learner:`, `speaker:`, `group:`, `sheet:` the record, by its key on either side
 - `run:` a run; `actor:` who started it, or who settled the item
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 
 from engine.events.event import Level
 from engine.events.grammar import Query, search_text
-from engine.service.models import ChangeRow, ItemView, RunView, SheetView
+from engine.service.models import AbsenceView, ChangeRow, ItemView, RunView, SheetView
 
 T = TypeVar("T")
 
@@ -184,4 +185,37 @@ def sheet_facets(sheet: SheetView) -> Facets:
         record="sheet",
         ids=frozenset({sheet.erp_id, sheet.edusign_id} - {""}),
         at=sheet.start,
+    )
+
+
+def absence_facets(one: AbsenceView) -> Facets:
+    marks = {
+        "late": one.late,
+        "early": one.left_early,
+        "justified": one.justified,
+        "ticked": one.ticked_by,
+    }
+    said = {word for word, holds in marks.items() if holds}
+    waits = one.state == "held" or (one.state == "by_hand" and not one.ticked_by)
+    return Facets(
+        texts=lambda: (
+            one.id,
+            one.label,
+            one.about,
+            one.summary,
+            one.words,
+            one.reason,
+            one.session,
+            one.sheet,
+            one.person,
+            one.erp_id,
+        ),
+        kinds=frozenset({one.state, one.why, one.attendance, *said} - {""}),
+        level="warn" if waits else "notice" if one.state in ("theirs", "waiting", "by_hand") else "info",
+        connection=one.connection,
+        run=one.run_id,
+        actor=one.ticked_by,
+        record=one.kind or "sheet",
+        ids=frozenset({one.person, one.erp_id} - {""} if one.kind else {one.sheet, one.session} - {""}),
+        at=one.start,
     )

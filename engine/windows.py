@@ -227,10 +227,13 @@ def recorded_key(connection: str, row: Mapping[str, Any]) -> str:
 
 
 def default_windows(zone: str) -> tuple[Window, ...]:
-    """The windows of a connection that names none: imports at 11:30 for 2 h and at 18:00 for 3 h (R35)."""
+    """The windows of a connection that names none: imports at 11:30 for 2 h and at 18:00 for 3 h, exports at
+    10:30 and 20:30 for 1 h (R35)."""
     return (
         Window(flow="import", start="30 11 * * *", duration=timedelta(hours=2), zone=zone),
         Window(flow="import", start="0 18 * * *", duration=timedelta(hours=3), zone=zone),
+        Window(flow="export", start="30 10 * * *", duration=timedelta(hours=1), zone=zone),
+        Window(flow="export", start="30 20 * * *", duration=timedelta(hours=1), zone=zone),
     )
 
 

@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.edusign import EdusignSettings, mapping
 from connectors.http import Exchange, HttpSession, Limits
+from engine.attendance import Reason, RollCall, RollCalls
 from engine.faults import came, fault_line
 from engine.ports import (
     Capability,
@@ -71,6 +72,8 @@ _DELETE: dict[Kind, str] = {kind: f"DELETE /v1/{name}/{{id}}" for kind, name in 
 _SCHOOL = "GET /v1/school"
 _BY_IDS = "POST /v1/student/by-ids"
 _RESTORE = "GET /v1/student/restore/{id}"
+_JUSTIFIED = "GET /v1/justified-absence"
+_REASONS = "GET /v1/justified-absence/absence-reason"
 _ADD = "PUT /v1/course/attendance/{id}"
 _REMOVE = "DELETE /v1/course/attendance/{id}"
 
@@ -233,6 +236,75 @@ class EdusignClient:
         )
         if any(at > max(midnights) for at in starts):
             self._end_included = True
+
+    # Attendance
+
+    async def roll_calls(self, scope: Scope, progress: Progress | None = None) -> RollCalls:
+        """Every sheet of `scope` with how everybody stood, in one listing: that of locked sheets alone would
+        not tell which ones were left open. Never raises Fault."""
+        found: dict[str, Seen] = {}
+        reading = _Reading(self, "sheet", found, progress)
+        sheets: list[RollCall] = []
+        fault: Fault | None = None
+        try:
+            self._school = None
+            await self.school()
+            for first, last in self._spans(scope):
+                await reading.all_pages({"start": first.isoformat(), "end": last.isoformat()})
+                self._learn_end(last, reading.starts, scope.zone)
+            zone = ZoneInfo(scope.zone)
+            meant = [one for one in found.values() if _within(one.record, scope, zone)]
+            accepted = await self._justified() if any(one.locked for one in meant) else {}
+            sheets = [self._roll_call(one, reading.rows[one.id], accepted) for one in meant]
+        except Fault as error:
+            error.pages_read = reading.pages
+            fault = error
+        return RollCalls(
+            sheets=tuple(sheets),
+            complete=fault is None,
+            fault="" if fault is None else fault.code.value,
+            fault_line="" if fault is None else fault_line(fault, self._connection),
+            pages=reading.pages,
+        )
+
+    def _roll_call(
+        self, one: Seen, row: mapping.Row, accepted: Mapping[str, list[mapping.Justified]]
+    ) -> RollCall:
+        return self._mapped(_LIST["sheet"], lambda row: mapping.roll_call(row, one, accepted), row)
+
+    async def absence_reasons(self) -> tuple[Reason, ...]:
+        """The built-in reasons and the school's own. Raises Fault."""
+        rows = _rows(await self._read(_REASONS), _REASONS)
+        own = [self._mapped(_REASONS, mapping.reason, row) for row in rows]
+        ids = {one.id for one in own}
+        return (*(one for one in mapping.BUILT_IN_REASONS if one.id not in ids), *own)
+
+    async def _justified(self) -> dict[str, list[mapping.Justified]]:
+        """Every accepted justification, by learner. Its page size is unknown: read to an empty page, or to one
+        that only says again what the page before said."""
+        found: dict[str, mapping.Justified] = {}
+        seen: set[str] = set()
+        previous: list[str] = []
+        page = 0
+        while True:
+            rows = _rows(await self._read(_JUSTIFIED, params={"page": str(page)}), _JUSTIFIED)
+            ids = [self._mapped(_JUSTIFIED, mapping.identity, row) for row in rows]
+            if not rows or ids == previous:
+                break
+            if again := seen.intersection(ids):
+                came_twice = f"page {page} shows {min(again)}, which came before"
+                raise Fault(FaultCode.repeated_page, system="edusign", route=_JUSTIFIED, came=came(came_twice))
+            for row in rows:
+                one = self._mapped(_JUSTIFIED, mapping.justified, row)
+                if one is not None:
+                    found[one.id] = one
+            seen.update(ids)
+            previous = ids
+            page += 1
+        by_learner: dict[str, list[mapping.Justified]] = {}
+        for one in found.values():
+            by_learner.setdefault(one.learner, []).append(one)
+        return by_learner
 
     # Single reads
 
@@ -507,6 +579,8 @@ class _Reading:
     ) -> None:
         self.pages = 0
         self.starts: list[datetime] = []
+        self.rows: dict[str, mapping.Row] = {}
+        """The raw rows by id."""
         self._client = client
         self._kind = kind
         self._found = found
@@ -536,8 +610,9 @@ class _Reading:
             if len(here) < len(seen):
                 raise self._broken(FaultCode.repeated_page, f"page {page} shows a record twice")
             ids |= here
-            for one in seen:
+            for row, one in zip(rows, seen, strict=True):
                 self._found[one.id] = one
+                self.rows[one.id] = row
                 if isinstance(one.record, Sheet) and one.record.start is not None:
                     self.starts.append(one.record.start)
             full = max(full, len(rows))
@@ -616,6 +691,8 @@ def _capabilities(accept_unverified: bool) -> tuple[Capability, ...]:
         Capability(name="read speakers", certainty="documented", source="GET /v1/professor"),
         Capability(name="read groups", certainty="seen", source="GET /v1/group, in clients"),
         Capability(name="read sheets", certainty="documented", source="GET /v1/course"),
+        Capability(name="read attendance", certainty="seen", source="states of a sheet, in clients"),
+        Capability(name="read justified absences", certainty="seen", source="GET /v1/justified-absence"),
         Capability(name="write learners", certainty="documented", source="POST and PATCH /v1/student"),
         Capability(name="write speakers", certainty="documented", source="POST and PATCH /v1/professor"),
         Capability(name="write groups", certainty="seen", source="POST and PATCH /v1/group, in clients"),

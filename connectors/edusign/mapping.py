@@ -8,17 +8,27 @@ What this stands on, and how sure it is:
 * Answers write booleans as 0/1 or true/false and numbers where strings are due: seen in client code.
 * HIDDEN of a professor is an array of the schools that archived the person: inferred; 0/1 is read too.
 * Times in answers are UTC: seen in client code. A time without a zone is read as UTC.
+* How a learner stood is told from several fields of a state, there is no status: seen in client code. Whether
+  an absence is justified is only told by the list of justified absences: `absenceId` alone is no proof
+  (documented for v3: a row may come with each enrolment). Which STATUS of that list is an accepted one:
+  unknown where it is a number, so that only `refused` and `pending`, or -1 and 0, count as not accepted.
+* Built-in types of absence 0 to 7: seen in one client. Whether a justified period that covers a sheet in part
+  counts for it: unknown; here it must cover the whole of it, unless the state names it.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.attendance import Attendance, Reason, RollCall
 from engine.ports import School
 from engine.records import Group, Kind, Learner, Record, Seen, Sheet, Speaker
+from engine.words import _
 
 Row = Mapping[str, Any]
 
@@ -29,6 +39,7 @@ class Drift(ValueError):
 
 _MISSING: Any = object()
 _PROFESSOR = re.compile(r"PROFESSOR(?:_(\d+))?")
+_NOT_ACCEPTED = frozenset({"refused", "pending", "-1", "0"})
 _SIGNATURE = re.compile(r"PROFESSOR_SIGNATURE(?:_(\d+))?")
 
 _COMMON = frozenset(
@@ -88,6 +99,134 @@ def identity(row: Row) -> str:
     if not id:
         raise Drift("ID is empty")
     return id
+
+
+@dataclass(frozen=True)
+class Justified:
+    """One accepted justification: of which learner, for which period (UTC), by which type."""
+
+    id: str
+    learner: str
+    start: datetime | None
+    end: datetime | None
+    type: str
+    comment: str = ""
+
+    def covers(self, start: datetime | None, end: datetime | None) -> bool:
+        """Whether the whole of a sheet lies in its period."""
+        if start is None or end is None or self.start is None or self.end is None:
+            return False
+        return self.start <= start and end <= self.end
+
+
+def justified(row: Row) -> Justified | None:
+    """One row of the list of justified absences; None where it is not, or not yet, accepted. Raises Drift."""
+    status = _text(row, "STATUS", "accepted").strip().lower()
+    if status in _NOT_ACCEPTED:
+        return None
+    return Justified(
+        id=identity(row),
+        learner=_text(row, "STUDENT_ID", ""),
+        start=_instant(row, "START"),
+        end=_instant(row, "END"),
+        type=_text(row, "TYPE", ""),
+        comment=_text(row, "COMMENT", ""),
+    )
+
+
+def reason(row: Row) -> Reason:
+    """One of the school's own reasons. Raises Drift."""
+    return Reason(id=identity(row), name=_text(row, "NAME"))
+
+
+def roll_call(row: Row, one: Seen, accepted: Mapping[str, Iterable[Justified]]) -> RollCall:
+    """How everybody stood on a sheet, `one` being that row as seen; `accepted`: justifications by learner.
+
+    Raises Drift.
+    """
+    sheet = one.record
+    assert isinstance(sheet, Sheet)
+    learners = [
+        _attendance(state, sheet, one.locked, accepted)
+        for state in _needed(row, "STUDENTS") or ()
+        if isinstance(state, Mapping)
+    ]
+    unsigned = "absent" if one.locked else "awaiting"
+    speakers = [
+        Attendance.model_validate(
+            {
+                "sheet": one.id,
+                "person": id,
+                "kind": "speaker",
+                "state": "present" if id in one.signed_speakers else unsigned,
+            }
+        )
+        for id in sorted(sheet.speakers)
+    ]
+    return RollCall(seen=one, attendances=(*learners, *speakers))
+
+
+def _attendance(
+    state: Row, sheet: Sheet, locked: bool, accepted: Mapping[str, Iterable[Justified]]
+) -> Attendance:
+    """One state by the rules seen in clients: excluded, else present (late, left early), else absent once the
+    sheet is locked (nobody can sign it any more), else awaited."""
+    learner = _text(state, "studentId")
+    common: dict[str, Any] = {
+        "sheet": sheet.id, "person": learner, "comment": _text(state, "comment", ""),
+    }  # fmt: skip
+    if _lookup(state, "excluded") not in (_MISSING, None, "", False, 0):
+        return Attendance(state="excluded", **common)
+    if _was_there(state):
+        left = _instant(state, "earlyDeparture", needed=False)
+        return Attendance(
+            state="present", late=_minutes(state, "delay"), left_early=_missed_before_end(sheet, left), **common
+        )
+    if not locked:
+        return Attendance(state="awaiting", **common)
+    found = _justification(state, sheet, accepted.get(learner, ()))
+    reason = found.type if found is not None else ""
+    return Attendance(state="absent", justified=found is not None, reason=reason, **common)
+
+
+def _justification(state: Row, sheet: Sheet, of_learner: Iterable[Justified]) -> Justified | None:
+    named = _text(state, "absenceId", "")
+    given = tuple(of_learner)
+    return next((one for one in given if named and one.id == named), None) or next(
+        (one for one in given if one.covers(sheet.start, sheet.end)), None
+    )
+
+
+def _missed_before_end(sheet: Sheet, left: datetime | None) -> int:
+    """Whole minutes between leaving and the end, any part of a minute counted."""
+    if left is None or sheet.end is None:
+        return 0
+    return max(0, math.ceil((sheet.end - left).total_seconds() / 60))
+
+
+def _minutes(row: Row, name: str) -> int:
+    text = _text(row, name, "0") or "0"
+    try:
+        return max(0, round(float(text)))
+    except ValueError:
+        raise Drift(f"{name} is {text!r:.40}") from None
+
+
+BUILT_IN_REASONS: tuple[Reason, ...] = tuple(
+    Reason(id=str(number), name=name)
+    for number, name in enumerate(
+        (
+            _("unknown"),
+            _("sick leave"),
+            _("death of a relative"),
+            _("funeral"),
+            _("medical appointment"),
+            _("job interview"),
+            _("at the company"),
+            _("other"),
+        )
+    )
+)
 
 
 def school(row: Row) -> School:
@@ -313,14 +452,19 @@ def _roster(row: Row) -> tuple[frozenset[str], frozenset[str]]:
         if not learner:
             raise Drift("studentId is empty")
         everybody.add(learner)
-        signature, present = _lookup(state, "signature"), _lookup(state, "state")
-        if signature is _MISSING and present is _MISSING:
-            raise Drift("a student state has neither signature nor state")
-        if (signature is not _MISSING and signature) or (
-            present is not _MISSING and present is not None and _truth(present, "state")
-        ):
+        if _was_there(state):
             signed.add(learner)
     return frozenset(everybody), frozenset(signed)
+
+
+def _was_there(state: Row) -> bool:
+    """Whether a learner signed or was marked present. Raises Drift where a state tells neither."""
+    signature, present = _lookup(state, "signature"), _lookup(state, "state")
+    if signature is _MISSING and present is _MISSING:
+        raise Drift("a student state has neither signature nor state")
+    if signature is not _MISSING and signature:
+        return True
+    return present is not _MISSING and present is not None and _truth(present, "state")
 
 
 def _signed_speakers(row: Row, slots: tuple[str, ...]) -> frozenset[str]:
@@ -428,8 +572,8 @@ def _ids(row: Row, name: str) -> frozenset[str]:
     return frozenset(id for id in found if id)
 
 
-def _instant(row: Row, name: str) -> datetime | None:
-    text = _text(row, name)
+def _instant(row: Row, name: str, *, needed: bool = True) -> datetime | None:
+    text = _text(row, name, None if needed else "")
     if not text:
         return None
     try:

@@ -178,6 +178,9 @@ def session(row: Row, zone: str, unit: Unit, names: Names) -> Entry:
     name = "" if subject is None else names.subjects.get(reference(subject), "")
     if not name and isinstance(subject, str) and not subject.isdigit():
         name = subject
+    kind = row.get("type_cours")
+    if not name and isinstance(kind, str):
+        name = kind  # a meeting has no subject
     return Entry(
         record=Sheet(
             id=session_id(row),

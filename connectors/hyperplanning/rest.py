@@ -49,7 +49,7 @@ _PERSON = ("cle", "nom", "prenom")
 _SESSION = (
     "cle", "jour_heure_debut", "duree", "matiere", "enseignants", "promotions", "salles",
 )  # fmt: skip
-_SESSION_TOO = ("tdoptions", "etudiants")
+_SESSION_TOO = ("tdoptions", "etudiants", "type_cours")
 _NONE = 1
 """The `code` of an error body that means: nothing there."""
 

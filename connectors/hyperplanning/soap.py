@@ -57,6 +57,9 @@ from engine.faults import came
 from engine.ports import Capability, Fault, FaultCode, Finding, Surroundings
 from engine.words import _
 
+_SCHOOL_YEAR = timedelta(days=400)
+"""A base that began longer ago is an earlier year's: each year has its own (documented by Edusign)."""
+
 _CHILD = {
     "etudiants": "THpSvcWCleEtudiant",
     "enseignants": "THpSvcWCleEnseignant",
@@ -100,6 +103,12 @@ _PEOPLE_OF_COURSE: Mapping[str, tuple[str, ...]] = {
     "salles": ("SallesDuCours",),
     "etudiants": ("EtudiantsDuCours",),
 }
+_VALUES_OF_DETAIL = {
+    "jour_heure_debut": "JourEtHeureDebut",
+    "duree": "Duree",
+    "matiere": "Matiere",
+    "type_cours": "TypeCours",
+}
 _MEMBER_OF_DETAIL = {
     "enseignants": "Enseignants",
     "promotions": "Promotions",
@@ -131,6 +140,7 @@ class SoapSource:
         self._settings = settings
         at = urlsplit(settings.url)
         self._root = at.path.rstrip("/")
+        self._clock = surroundings.clock
         self._session = HttpSession(
             system="erp",
             base_url=f"{at.scheme}://{at.netloc}",
@@ -268,10 +278,16 @@ class SoapSource:
 
     async def check(self) -> tuple[Finding, ...]:
         version = await self._plain(("Version",), {})
-        begins = await self._plain(("DatePremierJourBase",), {})
+        begins = (await self._plain(("DatePremierJourBase",), {}))[:10]
+        today = self._clock.now().date()
+        try:
+            ours = timedelta() <= today - date.fromisoformat(begins) <= _SCHOOL_YEAR
+        except ValueError:
+            ours = False
+        advice = "" if ours else _("its planning is not of this school year: is the address last year's?")
         return (
             Finding(what=_("version of the web service"), ok=True, detail=version or "?"),
-            Finding(what=_("first day of its base"), ok=True, detail=(begins or "?")[:10]),
+            Finding(what=_("first day of its base"), ok=ours, detail=begins or "?", advice=advice),
         )
 
     # Calls
@@ -342,7 +358,7 @@ def _session_row(course: str, node: Node) -> dict[str, Any]:
     """A placed session as REST would show it, with those of its people and rooms that the answer names."""
     said = fields(node)
     row: dict[str, Any] = {"cle": course}
-    for name, member in (("jour_heure_debut", "JourEtHeureDebut"), ("duree", "Duree"), ("matiere", "Matiere")):
+    for name, member in _VALUES_OF_DETAIL.items():
         if member in said:
             row[name] = value(said[member])
     for name, member in _MEMBER_OF_DETAIL.items():

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
 from connectors.simulation.erps import simulated
@@ -47,6 +48,9 @@ accept_unverified = true
 
 [connection.{name}.{erp}]
 {erp_settings}
+
+[connection.{name}.export]
+fallback_reason = {fallback_reason}
 
 [[connection.{name}.window]]
 flow = "import"
@@ -93,7 +97,8 @@ class Campus:
             horizon=erp.connector.horizon_days,
             edusign_key=self._variable("edusign"),
             edusign_url=_url(self.edusign_listener),
-            erp_settings="\n".join(f"{name} = {json.dumps(value)}" for name, value in settings.items()),
+            fallback_reason=json.dumps(erp.fallback_reason),
+            erp_settings="\n".join(f"{name} = {_toml(value)}" for name, value in settings.items()),
         )
 
     def close(self) -> None:
@@ -136,6 +141,14 @@ def campuses(seed: int, learners: int, erps: Sequence[str], clock: Clock) -> tup
 def configuration(schools: Iterable[Campus], folder: Path) -> str:
     """The whole rollcall.toml of an engine that lives in `folder`."""
     return "\n".join([_HEAD.format(folder=json.dumps(str(folder))), *(one.configuration for one in schools)])
+
+
+def _toml(value: Any) -> str:
+    """A plain value, or a table of plain ones in a line, as TOML writes it."""
+    if isinstance(value, dict):
+        inside = ", ".join(f"{json.dumps(name)} = {_toml(one)}" for name, one in value.items())
+        return f"{{ {inside} }}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _key(name: str, system: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -38,6 +38,7 @@ WIRE_VERBS: dict[str, frozenset[str]] = {
 """The writes that may stand for an intent of each verb."""
 
 _STAMP = frozenset({"API_ID", "API_TYPE"})
+_MARKS = frozenset({"sign", "late", "early", "exclude", "absent"})
 _PROFESSOR = re.compile(r"PROFESSOR(_\d+)?")
 
 Write = Mapping[str, Any]
@@ -302,8 +303,9 @@ class _LostInEdusign:
         """What a later edit of the same supersedes."""
         if edit["action"] in ("add", "remove"):
             return ("STUDENTS", str(edit["after"] or edit["before"]))
-        if edit["action"] in ("sign", "late"):
-            return (edit["action"], str(edit["after"]))
+        if edit["action"] in _MARKS:
+            # Of the marks one learner got on a sheet the last counts.
+            return ("mark" if edit["field"] == "STUDENTS" else edit["action"], str(edit["after"]))
         return (str(edit["field"]),)
 
     def _stands(self, edit: Mapping[str, Any]) -> bool:
@@ -317,11 +319,13 @@ class _LostInEdusign:
             return bool(edit["after"] in ids if action == "add" else edit["before"] not in ids)
         if action in ("archive", "restore"):
             return bool(row["HIDDEN"] == after)
-        if action in ("sign", "late"):
+        if action in _MARKS:
             if field != "STUDENTS":
                 return bool(row.get(field.replace("PROFESSOR", "PROFESSOR_SIGNATURE", 1)))
             states = [p for p in row["STUDENTS"] if p["studentId"] == after]
-            return any(p["state"] for p in states)
+            if action == "exclude":
+                return any(p["excluded"] for p in states)
+            return any(bool(p["state"]) == (action != "absent") for p in states)
         if action in ("lock", "unlock"):
             return bool(row["LOCKED"] == after)
         if action != "edit":
@@ -407,6 +411,18 @@ def minimum_requests(
     return {"erp": erp, "edusign": reads + records + probes}
 
 
+def minimum_export_requests(
+    erp_dump: Dump, edusign_dump: Dump, *, started: datetime, ended: datetime, back_days: int
+) -> dict[str, int]:
+    """The fewest requests an export that ran from `started` to `ended` could do with, by side: the school, the
+    sheets it looks back on, the justifications; a look at the ERP, its writes, and a look back at them."""
+    past = _Past(edusign_dump, started)
+    sheets = past.sheets_back(erp_dump["zone"], back_days)
+    pages = -(-sheets // edusign_dump["page_sizes"][PAGES["sheet"]]) + 1
+    writes = sum(1 for w in erp_dump["writes"] if started <= exact(w["at"]) <= ended)
+    return {"erp": writes + 1 if writes else 0, "edusign": 1 + pages}
+
+
 class _Past:
     """The Edusign store as it was at one moment."""
 
@@ -434,6 +450,14 @@ class _Past:
 
     def sheets(self, zone: str, days: int) -> int:
         """Sheets that begin in the horizon of that moment."""
+        return self._beginning(*horizon(self._at, zone, days))
+
+    def sheets_back(self, zone: str, days: int) -> int:
+        """Sheets that began on the days before that moment, or begin on its own."""
+        first, _last = horizon(self._at - timedelta(days=days), zone, 1)
+        return self._beginning(first, horizon(self._at, zone, 1)[1])
+
+    def _beginning(self, first: datetime, last: datetime) -> int:
         starts = {
             row["ID"]: row["START"] for row in self._dump["courses"] if exact(row["DATE_CREATED"]) < self._at
         }
@@ -445,7 +469,6 @@ class _Past:
             before = self._before(entry, "START")
             if entry["id"] in starts and before:
                 starts[entry["id"]] = before
-        first, last = horizon(self._at, zone, days)
         return sum(1 for start in starts.values() if first <= moment(start) < last)
 
     @staticmethod

@@ -23,7 +23,7 @@ import httpx
 
 from connectors.edusign import EdusignSettings
 from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
-from connectors.simulation.checker import Story, judge, minimum_requests
+from connectors.simulation.checker import Story, judge, minimum_export_requests, minimum_requests
 from connectors.simulation.checker_raw import exact, world
 from connectors.simulation.erps import ERPS, simulated
 from connectors.simulation.operator import fetched, told_events
@@ -33,17 +33,19 @@ from connectors.simulation.scenes import (
     ZONE,
     ErpSimulator,
     Scene,
+    attend,
     edit,
     operate,
     quiet,
     seldom_collecting,
     set_scene,
+    with_attendance,
 )
 from connectors.simulation.school import SMALLEST, School
 from engine.clock import VirtualClock, VirtualLoop
 from engine.compose import api as api_of
 from engine.compose import compose
-from engine.config_models import Config, ConnectionConfig, EngineConfig
+from engine.config_models import Config, ConnectionConfig, EngineConfig, ExportOptions
 from engine.live import Engine
 from engine.windows import default_windows
 from engine.words import _
@@ -99,6 +101,7 @@ def good(end: Mapping[str, Any]) -> bool:
     return bool(
         end["in_sync"]
         and end["accounting_balanced"]
+        and end["absences_equal"] is not False
         and not (end["doubles"] or end["lost"] or end["held"])
         and end["holds_by_cause"] == end["expected_holds_by_cause"]
     )
@@ -146,14 +149,18 @@ async def _play(
     )
     dates = [FIRST_DAY + timedelta(days=n) for n in range(days)]
     scenes = [
-        set_scene(
-            name,
-            *simulators[name],
-            api,
-            seed=seed,
-            dates=dates,
-            windows=config.connections[name].windows,
-            horizon_days=config.connections[name].horizon_days,
+        with_attendance(
+            set_scene(
+                name,
+                *simulators[name],
+                api,
+                seed=seed,
+                dates=dates,
+                windows=config.connections[name].windows,
+                horizon_days=config.connections[name].horizon_days,
+            ),
+            seed,
+            dates,
         )
         for name in erps
     ]
@@ -161,11 +168,12 @@ async def _play(
     await engine.start()
     try:
         people = [asyncio.ensure_future(edit(scene, clock)) for scene in scenes]
+        lessons = [asyncio.ensure_future(attend(scene, clock)) for scene in scenes]
         operators = [asyncio.ensure_future(operate(scene, clock)) for scene in scenes]
         teller = asyncio.ensure_future(_tell(clock, end, progress)) if progress else None
         await clock.sleep_until(end)
         await quiet(api)
-        for task in (*people, *operators, *([teller] if teller else [])):
+        for task in (*people, *lessons, *operators, *([teller] if teller else [])):
             if task.done():
                 task.result()
             task.cancel()
@@ -202,6 +210,7 @@ def _connection(erp: str) -> ConnectionConfig:
         windows=default_windows(ZONE),
         edusign=EdusignSettings(key=_EDUSIGN_KEY, url="http://127.0.0.1:1", accept_unverified=True),
         settings=about.connector.settings.model_validate(about.settings("http://127.0.0.1:2", _reference(erp))),
+        export=ExportOptions(fallback_reason=about.fallback_reason),
     )
 
 
@@ -242,6 +251,7 @@ async def _report(scene: Scene, engine: Engine, api: httpx.AsyncClient) -> dict[
         runs=tuple(runs),
         decisions=tuple(scene.operator.decisions),
         dirt=tuple(asdict(one) for one in scene.school.dirt),
+        repush_days=engine.settings.connections[scene.name].export.repush_days,
     )
     end = judge(story)
     held = sum(len(item["changes"]) for item in items if item["type"] == "hold")
@@ -268,14 +278,20 @@ def _run(
         **{name: run[name] for name in told},
         "trigger": run["trigger"],
         "requests": run["requests"],
-        "minimum_requests": minimum_requests(
-            erp_dump,
-            edusign_dump,
-            started=exact(run["started"]),
-            ended=exact(run["ended"]),
-            horizon_days=horizon_days,
-        ),
+        "minimum_requests": _least(run, erp_dump, edusign_dump, horizon_days),
     }
+
+
+def _least(
+    run: Mapping[str, Any], erp_dump: dict[str, Any], edusign_dump: dict[str, Any], horizon_days: int
+) -> dict[str, int]:
+    span = {"started": exact(run["started"]), "ended": exact(run["ended"])}
+    if run["flow"] == "export":
+        if not run["observed"]:
+            return {"erp": 0, "edusign": 0}
+        back = ExportOptions().repush_days
+        return minimum_export_requests(erp_dump, edusign_dump, **span, back_days=back)
+    return minimum_requests(erp_dump, edusign_dump, **span, horizon_days=horizon_days)
 
 
 # The command line

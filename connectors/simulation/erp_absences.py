@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from connectors.simulation.erp_store import Numbered
 
 CHANGEABLE = ("first", "last", "state", "minutes", "justified", "reason", "comment")
-"""What a person or the API may change of a row that is there."""
+"""What may change of a row that is there."""
 
 
 class AbsenceBook:
@@ -57,21 +57,43 @@ class AbsenceBook:
         return row.code
 
     def justify_absence(
-        self, absence: int, justified: bool = True, reason: str | None = None, who: str = ""
+        self, code: int, justified: bool = True, reason: str | None = None, who: str = ""
     ) -> None:
         """Accept an absence (by its number) as justified, or take that back; `reason` where it gets one."""
-        row = self.absence(absence)
-        self._by_hand(row, "justify", "justified", justified, who)
-        if reason is not None:
-            self._by_hand(row, "justify", "reason", reason, who)
+        self.change_absence(code, justified=justified, reason=reason, who=who)
 
-    def change_absence(self, absence: int, field: str, value: Any, who: str = "") -> None:
-        """Change one field (`CHANGEABLE`) of an absence; wall times in ISO form."""
-        self._by_hand(self.absence(absence), "edit", field, value, who)
+    def change_absence(
+        self,
+        code: int,
+        justified: bool | None = None,
+        reason: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        state: str | None = None,
+        minutes: int | None = None,
+        who: str = "",
+    ) -> None:
+        """Correct an absence (by its number); what isn't given stays. Wall times in ISO form."""
+        row = self.absence(code)
+        values: dict[str, Any] = {
+            "justified": justified,
+            "reason": reason,
+            "first": None if start is None else _wall(start),
+            "last": None if end is None else _wall(end),
+            "state": None if state is None else _state(state),
+            "minutes": minutes,
+        }
+        for field, value in values.items():
+            if value is None:
+                continue
+            before = getattr(row, field)
+            setattr(row, field, value)
+            row.changed_by_person = True
+            self._noted_absence(row, "change", field, _plain(before), _plain(value), who)
 
-    def remove_absence(self, absence: int, who: str = "") -> None:
+    def remove_absence(self, code: int, who: str = "") -> None:
         """Take an absence away."""
-        row = self.absence(absence)
+        row = self.absence(code)
         row.removed, row.changed_by_person = "person", True
         self._noted_absence(row, "remove", "removed", None, "person", who)
 
@@ -137,27 +159,10 @@ class AbsenceBook:
             start = start or datetime.combine(planned.day, planned.start).isoformat()
             if not end and planned.end is not None:
                 end = datetime.combine(planned.last_day, planned.end).isoformat()
-        try:
-            first, last = datetime.fromisoformat(start), datetime.fromisoformat(end)
-        except ValueError:
-            raise ControlError("an absence has a session or two wall times") from None
-        if first.tzinfo or last.tzinfo or last < first:
+        first, last = _wall(start), _wall(end)
+        if last < first:
             raise ControlError("an absence has two wall times, the later one last")
         return first, last
-
-    def _by_hand(self, row: AbsenceRow, action: str, field: str, value: Any, who: str) -> None:
-        if field not in CHANGEABLE:
-            raise ControlError(f"an absence has no field {field!r} to change")
-        before = getattr(row, field)
-        if field in ("first", "last"):
-            value = datetime.fromisoformat(value)
-        elif field == "state":
-            value = _state(value)
-        elif type(value) is not type(before):
-            raise ControlError(f"{field} takes {type(before).__name__}")
-        setattr(row, field, value)
-        row.changed_by_person = True
-        self._noted_absence(row, action, field, _plain(before), _plain(value), who)
 
     def _shown(self, row: AbsenceRow) -> Mapping[str, Any]:
         return {"session": row.session, **{name: _plain(getattr(row, name)) for name in CHANGEABLE}}
@@ -197,6 +202,16 @@ def _state(text: str) -> AbsenceState:
     if text not in get_args(AbsenceState):
         raise ControlError(f"{text!r} is no state; known are {', '.join(get_args(AbsenceState))}")
     return cast(AbsenceState, text)
+
+
+def _wall(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ControlError("an absence has a session or two wall times") from None
+    if at.tzinfo is not None:
+        raise ControlError("an absence has wall times, without zone")
+    return at
 
 
 def _plain(value: Any) -> Any:

@@ -56,6 +56,7 @@ def _learner(store: ErpStore, one: LearnerRow) -> dict[str, Any]:
         "identity": one.identity,
         "code": store.key(one),
         **_spoken(store, "learner", said),
+        "portal_email": one.portal_email,
         "group": one.group,
         "departed": one.removed or store.departed(one),
         "removed": one.removed,

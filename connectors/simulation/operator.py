@@ -72,6 +72,8 @@ class Operator:
         answers = 0
         for item in waiting:
             match item["type"]:
+                case "hold" if item["kind"] == "attendance":
+                    answers += await self._export_hold(item)
                 case "hold":
                     answers += await self._hold(item, truth)
                 case "duplicate":
@@ -135,6 +137,23 @@ class Operator:
                 {"kind": c["kind"], "erp_id": c["erp_id"], "verb": c["verb"], "choice": choice} for c in changes
             ]
         return answers
+
+    async def _export_hold(self, item: Mapping[str, Any]) -> int:
+        """The export may go on; but nobody is absent from a roll call that nobody held."""
+        choice = "refuse" if item["code"] == "roll_call_missing" else "approve"
+        await self._decide(item, choice)
+        self.decisions += [
+            {
+                "kind": "attendance",
+                "cause": item["code"],
+                "session": item["erp_id"],
+                "erp_id": change["erp_id"],
+                "verb": change["verb"],
+                "choice": choice,
+            }
+            for change in item["changes"]
+        ]
+        return 1
 
     async def _duplicate(self, item: Mapping[str, Any], truth: Truth) -> int:
         self._note(item["code"], [(item["kind"], item["erp_id"])])

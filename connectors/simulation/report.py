@@ -66,6 +66,7 @@ def _end(end: Mapping[str, Any]) -> list[str]:
     words = {True: _("yes"), False: _("NO")}
     rows = [
         (_("both sides agree"), words[end["in_sync"]]),
+        (_("absences as on locked sheets"), words.get(end["absences_equal"], "-")),
         (_("every write accounted for"), words[end["accounting_balanced"]]),
         (_("doubles"), str(end["doubles"])),
         (_("doubles made by hand"), str(len(end["handmade_doubles"]))),

@@ -10,7 +10,7 @@ import gc
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -18,6 +18,9 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from connectors.edusign.simulator import EdusignSimulator
+from connectors.simulation.absentees import Absentees, Deed
+from connectors.simulation.attendance import Attendance
+from connectors.simulation.names import Draw
 from connectors.simulation.operator import EVERY, Operator
 from connectors.simulation.people import Edit, Editor, script
 from connectors.simulation.school import School
@@ -64,6 +67,8 @@ class Scene:
     windows: tuple[Occurrence, ...]
     edits: tuple[Edit, ...]
     horizon_days: int
+    attendance: tuple[Deed, ...] = ()
+    """What happens on the sheets, and of absences in both systems."""
 
     @property
     def our_type(self) -> str:
@@ -109,7 +114,8 @@ def set_scene(
         horizon_days=horizon_days,
     )
     # People work around the moments when runs really begin: each window's start and this connection's delay.
-    begins = sorted({one.starts.astimezone(ZoneInfo(school.zone)).time() for one in found})
+    imports = [one for one in found if one.flow == "import"]
+    begins = sorted({one.starts.astimezone(ZoneInfo(school.zone)).time() for one in imports})
     return Scene(
         name=name,
         school=school,
@@ -159,3 +165,19 @@ def seldom_collecting() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*thresholds)
+
+
+def with_attendance(scene: Scene, seed: int, days: Sequence[date]) -> Scene:
+    """The scene with lessons held on these days: sheets signed and locked, absences justified and corrected."""
+    lessons = Draw(random.Random(f"lessons:{seed}"))
+    attendance = Attendance(scene.edusign, lessons, scene.school.zone)
+    people = Draw(random.Random(f"absences:{seed}"))
+    around = Absentees(scene.erp, scene.edusign, attendance, people, scene.school.zone)
+    return replace(scene, attendance=tuple(around.deeds(list(days))))
+
+
+async def attend(scene: Scene, clock: Clock) -> None:
+    """Lessons are held, and what follows of them."""
+    for one in scene.attendance:
+        await clock.sleep_until(one.at)
+        one.do()

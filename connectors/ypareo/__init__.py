@@ -39,6 +39,34 @@ class YpareoSettings(BaseModel):
         description="Longest wait for one answer, in seconds",
         json_schema_extra=NO_EFFECT_ON_PLANS,
     )
+    accept_unverified: bool = Field(
+        default=False,
+        description="Declare on the write of absences, which no public document shows: it needs the vendor's "
+        "own and an expert token; the routes and names below are then what is sent",
+    )
+    absence_create: str = Field(
+        default="POST /r/v1/absences",
+        pattern=r"^((POST|PUT) /[^\s]+)?$",
+        description="How an absence is made (assumed)",
+    )
+    absence_change: str = Field(
+        default="PUT /r/v1/absences/{code}",
+        pattern=r"^((POST|PUT|PATCH) /[^\s]+)?$",
+        description="How an absence is changed (assumed)",
+    )
+    absence_remove: str = Field(
+        default="DELETE /r/v1/absences/{code}",
+        pattern=r"^((POST|DELETE) /[^\s]+)?$",
+        description="How an absence is taken back (assumed)",
+    )
+    absence_fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="Other names of what is sent, by the name it is read under, such as codeApprenant",
+    )
+    absence_reasons: dict[str, str] = Field(
+        default_factory=dict,
+        description="The school's motives, name by code (codeMotifAbsence): no route lists them",
+    )
     planning_concurrency: int = Field(
         default=4,
         ge=1,

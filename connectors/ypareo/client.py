@@ -1,4 +1,4 @@
-"""Client of Yparéo's REST web services (`/index.php/r/v1`), read-only.
+"""Client of Yparéo's REST web services (`/index.php/r/v1`); its planning and people are only read.
 
 What it stands on, and how sure it is:
 
@@ -7,7 +7,7 @@ What it stands on, and how sure it is:
 * Documented: `GET /r/v1/apprenants/{codeApprenant}`; several codes in one parameter, separated by commas.
 * Inferred: local times of the school, `[]` for an empty set.
 * Unknown: session states, limits of requests, the shape of errors, a staff member's phone, names of rooms
-  (room codes are used as they are unless the settings name them). No write is known: none is offered.
+  (room codes are used as they are unless the settings name them). For absences see `attendance`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.http import Exchange, HttpSession
 from connectors.ypareo import YpareoSettings, mapping
+from connectors.ypareo.attendance import YpareoAttendance
 from engine.faults import came, fault_line
 from engine.ports import (
     AttendanceForm,
@@ -71,11 +72,10 @@ class YpareoClient:
     """One tenant, as `engine.ports.Erp` asks."""
 
     silent: Mapping[Kind, frozenset[str]] = {"speaker": frozenset({"phone"})}
+    """Fields this ERP says nothing about: empty in every entry, which means nothing."""
     # codeSeance is taken to stay when a session is moved (inferred; its stability is unknown).
     keys_move: bool = False
-    attendance: ErpAttendance | None = None
     form: AttendanceForm | None = None
-    """Fields this ERP says nothing about: empty in every entry, which means nothing."""
 
     def __init__(
         self,
@@ -101,7 +101,10 @@ class YpareoClient:
             capture=capture,
         )
         self.requests: Mapping[str, int] = self._session.requests
-        self.capabilities: tuple[Capability, ...] = _CAPABILITIES
+        self.capabilities: tuple[Capability, ...] = _capabilities(settings.accept_unverified)
+        self.attendance: ErpAttendance | None = YpareoAttendance(
+            settings, self._session, surroundings.zone, surroundings.connection
+        )
         self._said: dict[str, Any] = {}
 
     async def begin(self, scope: Scope) -> None:
@@ -461,17 +464,22 @@ _PLURALS: dict[Kind, str] = {
     "group": _("groups"),
     "sheet": _("sessions"),
 }
-_CAPABILITIES = (
-    Capability(name="read learners", certainty="seen", source="formation-longue/apprenants, in clients"),
-    Capability(name="read speakers", certainty="seen", source="utilisateur/personnels, in clients"),
-    Capability(name="read groups", certainty="seen", source="formation-longue/groupes, in clients"),
-    Capability(name="read sheets", certainty="seen", source="planning/…/groupes/…, in clients"),
-    Capability(name="find learners", certainty="documented", source="apprenants/{codeApprenant}"),
-    Capability(
-        name="write absences",
-        certainty="unknown",
-        source="no client writes absences",
-        on=False,
-        why_off=_("no document shows how; it needs the vendor's and an expert token"),
-    ),
-)
+
+
+def _capabilities(accept_unverified: bool) -> tuple[Capability, ...]:
+    off = _("no document shows how; it needs the vendor's and an expert token, then accept_unverified")
+    return (
+        Capability(name="read learners", certainty="seen", source="formation-longue/apprenants, in clients"),
+        Capability(name="read speakers", certainty="seen", source="utilisateur/personnels, in clients"),
+        Capability(name="read groups", certainty="seen", source="formation-longue/groupes, in clients"),
+        Capability(name="read sheets", certainty="seen", source="planning/…/groupes/…, in clients"),
+        Capability(name="find learners", certainty="documented", source="apprenants/{codeApprenant}"),
+        Capability(name="read absences", certainty="seen", source="absences/{first}/{last}, in clients"),
+        Capability(
+            name="write absences",
+            certainty="unknown",
+            source="no client writes absences",
+            on=accept_unverified,
+            why_off="" if accept_unverified else off,
+        ),
+    )

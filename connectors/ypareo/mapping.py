@@ -62,7 +62,7 @@ def sessions_of(body: Any) -> list[Row]:
 
 def period(row: Row) -> Period | None:
     """A period, None when it has no dates. Raises Drift."""
-    first, last = _text(row, "dateDeb"), _text(row, "dateFin")
+    first, last = text(row, "dateDeb"), text(row, "dateFin")
     if not first or not last:
         return None
     try:
@@ -75,7 +75,7 @@ def group(row: Row, members: frozenset[str]) -> Entry:
     """A group with the members that its learners name. Raises Drift."""
     code = _code(row, "codeGroupe")
     return Entry(
-        record=Group(id=code, name=_text(row, "nomGroupe"), members=members), where=f"Yparéo › Groupe {code}"
+        record=Group(id=code, name=text(row, "nomGroupe"), members=members), where=f"Yparéo › Groupe {code}"
     )
 
 
@@ -84,9 +84,9 @@ def learner(row: Row, portal: Mapping[str, str] | None, personal: bool) -> Enrol
     whether the address of the file counts (after the portal's). Raises Drift."""
     code = _code(row, "codeApprenant")
     address = _object(_needed(row, "adresse"), "adresse")
-    own = _text(address, "email") if address else ""
+    own = text(address, "email") if address else ""
     email = (portal or {}).get(code, "") or (own if personal else "")
-    phone = (_text(address, "tel1") or _text(address, "tel2")) if address else ""
+    phone = (text(address, "tel1") or text(address, "tel2")) if address else ""
     current = _object(_needed(row, "informationsCourantes"), "informationsCourantes")
     enrolment = _enrolment(row, current)
     site = _object(enrolment.get("site"), "site") if enrolment else {}
@@ -95,18 +95,18 @@ def learner(row: Row, portal: Mapping[str, str] | None, personal: bool) -> Enrol
     entry = Entry(
         record=Learner(
             id=code,
-            last_name=_text(row, "nomApprenant"),
-            first_name=_text(row, "prenomApprenant"),
+            last_name=text(row, "nomApprenant"),
+            first_name=text(row, "prenomApprenant"),
             email=email,
             phone=phone,
         ),
-        ended=enrolment is None or bool(_text(enrolment, "dateDepart")),
+        ended=enrolment is None or bool(text(enrolment, "dateDepart")),
         where=f"Yparéo › Apprenant {code} › {where}",
     )
     return Enrolled(
         entry=entry,
-        group=_text(current, "codeGroupe") if current else "",
-        site=folded(_text(site, "nomSite")) if site else "",
+        group=text(current, "codeGroupe") if current else "",
+        site=folded(text(site, "nomSite")) if site else "",
     )
 
 
@@ -118,9 +118,9 @@ def speaker(row: Row) -> Entry | None:
     return Entry(
         record=Speaker(
             id=code,
-            last_name=_text(row, "nom"),
-            first_name=_text(row, "prenom"),
-            email=_text(row, "email"),
+            last_name=text(row, "nom"),
+            first_name=text(row, "prenom"),
+            email=text(row, "email"),
         ),
         where=f"Yparéo › Personnel {code} › Utilisateur › E-mail",
     )
@@ -128,7 +128,7 @@ def speaker(row: Row) -> Entry | None:
 
 def portal_email(row: Row) -> tuple[str, str]:
     """A learner's code and the e-mail of its portal user. Raises Drift."""
-    return _code(row, "codeApprenant"), _text(row, "email")
+    return _code(row, "codeApprenant"), text(row, "email")
 
 
 def session(row: Row, zone: str, rooms: Mapping[str, str]) -> Entry:
@@ -137,15 +137,15 @@ def session(row: Row, zone: str, rooms: Mapping[str, str]) -> Entry:
     What is wrong with its times is in the entry's problems.
     """
     code = _code(row, "codeSeance")
-    day = _text(row, "date")
+    day = text(row, "date")
     problems: list[Problem] = []
     start, end = wall_time.span(
-        (day, date_of), (_text(row, "heureDebut"), time_of), (_text(row, "heureFin"), time_of), zone, problems
+        (day, date_of), (text(row, "heureDebut"), time_of), (text(row, "heureFin"), time_of), zone, problems
     )
     return Entry(
         record=Sheet(
             id=code,
-            name=_text(row, "nomMatiere"),
+            name=text(row, "nomMatiere"),
             start=start,
             end=end,
             room=", ".join(rooms.get(room, room) for room in codes(row, "codesSalle")),
@@ -184,7 +184,7 @@ def united(one: Entry, other: Entry) -> Entry:
 def session_day(row: Row) -> date | None:
     """The local date of a session, None when it is unreadable. Raises Drift."""
     try:
-        return date_of(_text(row, "date"))
+        return date_of(text(row, "date"))
     except ValueError:
         return None
 
@@ -229,10 +229,10 @@ def codes(row: Row, name: str) -> list[str]:
 
 
 def _enrolment(row: Row, current: Row) -> Row | None:
-    code = _text(current, "codeInscription") if current else ""
+    code = text(current, "codeInscription") if current else ""
     enrolments = _needed(row, "inscriptions")
     for enrolment in rows([] if enrolments is None else enrolments):
-        if code and _text(enrolment, "codeInscription") == code:
+        if code and text(enrolment, "codeInscription") == code:
             return enrolment
     return None
 
@@ -253,13 +253,14 @@ def _needed(row: Row, name: str) -> Any:
 
 
 def _code(row: Row, name: str) -> str:
-    code = _text(row, name)
+    code = text(row, name)
     if not code:
         raise Drift(f"{name} is empty")
     return code
 
 
-def _text(row: Row, name: str) -> str:
+def text(row: Row, name: str) -> str:
+    """A field as text, "" where it is null. Raises Drift."""
     return _plain(_needed(row, name), name)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from engine.service.models import (
+    AbsenceView,
     ApplyRequest,
     ChangePage,
     ChangeRef,
@@ -30,6 +31,7 @@ from engine.service.models import (
     SheetView,
     SkipRequest,
     StatusView,
+    TickRequest,
     TodayView,
     View,
 )
@@ -54,7 +56,7 @@ STATUS_BY_CODE: dict[str, int] = {
 """HTTP status of each code of models.Problem."""
 
 ROWS_HEADER = "x-rollcall-rows"
-"""Header of an export's answer: how many events the file holds."""
+"""Header of a file's answer: how many events or lines it holds."""
 
 
 @dataclass(frozen=True)
@@ -344,6 +346,35 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tuple[SheetView, ...],
         query=(_CONNECTION, _QUERY),
         identity="me",
+    ),
+    Endpoint(
+        "absences",
+        "GET",
+        "/v1/absences",
+        "viewer",
+        "Absences delivered to the ERP, and those that are due, wait, are held or to be reported by hand.",
+        tuple[AbsenceView, ...],
+        query=(_CONNECTION, _QUERY, Parameter("limit", int, 1000, 1, 100_000)),
+        identity="me",
+    ),
+    Endpoint(
+        "tick",
+        "POST",
+        "/v1/absences/tick",
+        "operator",
+        "Say that absences were reported by hand, or that they were not.",
+        tuple[AbsenceView, ...],
+        TickRequest,
+        identity="actor",
+    ),
+    Endpoint(
+        "absence_form",
+        "GET",
+        "/v1/absences/form",
+        "viewer",
+        "What is to be reported by hand, as a file in the ERP's import form.",
+        query=(Parameter("connection", required=True),),
+        media=FILE,
     ),
     Endpoint(
         "find",

@@ -411,6 +411,53 @@ class FoundView(View):
     state: Literal["linked", "erp", "edusign"] = "linked"
 
 
+AbsenceState: TypeAlias = Literal["delivered", "due", "waiting", "held", "by_hand", "theirs"]
+
+
+class AbsenceView(View):
+    """One attendance of the absence export: of one person on one sheet, or of all `people` of a sheet.
+
+    `state`: "delivered" to the ERP; "due" at the next export; "waiting", "held" for a person, "by_hand" to be
+    reported by a person; "theirs": the ERP's people said otherwise, and their word stands. `why` is a code,
+    `summary` the same in words. `id` is what `tick` takes.
+
+    `attendance`: absent, present, excluded or "" where a whole sheet is meant. `erp`: what stands in the ERP
+    where it differs, in words. `at`: when it was delivered. `item`: the open hold that stops it, with its
+    `revision` and the `change` in it. `found`: whether the ERP showed what was ticked, None while nobody knows.
+    """
+
+    id: str
+    connection: str
+    state: AbsenceState
+    why: str = ""
+    summary: str = ""
+    sheet: str = ""
+    session: str = ""
+    about: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+    kind: str = ""
+    person: str = ""
+    erp_id: str = ""
+    label: str = ""
+    people: int = 0
+    attendance: str = ""
+    words: str = ""
+    late: int = 0
+    left_early: int = 0
+    justified: bool = False
+    reason: str = ""
+    erp: str = ""
+    at: datetime | None = None
+    run_id: str = ""
+    item: str = ""
+    revision: int = 0
+    change: str = ""
+    ticked_by: str = ""
+    ticked_at: datetime | None = None
+    found: bool | None = None
+
+
 class MeView(View):
     """Who asks, and the most they may do."""
 
@@ -481,6 +528,13 @@ class DecideRequest(View):
     revision: int | None = None
     changes: tuple[str, ...] | None = None
     why: str = ""
+
+
+class TickRequest(View):
+    """Say that absences were reported by hand, by their ids; with `done` false, that they were not."""
+
+    ids: tuple[str, ...]
+    done: bool = True
 
 
 class FreezeRequest(View):

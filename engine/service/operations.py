@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from engine.service.models import (
+    AbsenceView,
     ApplyRequest,
     ChangePage,
     ChangeRef,
@@ -28,6 +29,7 @@ from engine.service.models import (
     SheetView,
     SkipRequest,
     StatusView,
+    TickRequest,
     TodayView,
 )
 
@@ -157,6 +159,22 @@ class Operations(Protocol):
 
     async def sheets(self, connection: str = "", query: str = "", me: str = "") -> tuple[SheetView, ...]:
         """Every sheet of the horizon and every session without one, as last read, by start."""
+        ...
+
+    async def absences(
+        self, connection: str = "", query: str = "", limit: int = 1000, me: str = ""
+    ) -> tuple[AbsenceView, ...]:
+        """What the absence export delivered, and what is due, waits, is held or to be reported by hand: of each
+        connection first what asks for a person, the newest sheets first; at most `limit`."""
+        ...
+
+    async def tick(self, request: TickRequest, actor: str) -> tuple[AbsenceView, ...]:
+        """Say that absences were reported by hand, or not; those lines as they are then."""
+        ...
+
+    async def absence_form(self, connection: str) -> tuple[str, bytes, int]:
+        """What is still to be reported by hand, in the ERP's import form or as our own list: (file name,
+        content, lines)."""
         ...
 
     async def find(self, text: str, connection: str = "", limit: int = 50) -> tuple[FoundView, ...]:

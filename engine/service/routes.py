@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pydantic
 from starlette.applications import Starlette
@@ -78,6 +79,8 @@ class _Service:
     def handler(self, endpoint: Endpoint) -> Handler:
         if endpoint.media == EVENT_STREAM:
             return self.guarded(self.follow, endpoint)
+        if endpoint.name == "absence_form":
+            return self.guarded(self.absence_form, endpoint)
         if endpoint.media == FILE:
             return self.guarded(self.export, endpoint)
         return self.guarded(self.call, endpoint)
@@ -173,6 +176,11 @@ class _Service:
             headers={ROWS_HEADER: str(rows)},
             background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
         )
+
+    async def absence_form(self, request: Request, endpoint: Endpoint, identity: Identity) -> Response:
+        name, content, rows = await self._operations.absence_form(**_query(request, endpoint))
+        headers = {ROWS_HEADER: str(rows), "content-disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+        return Response(content, media_type=FILE, headers=headers)
 
     async def document(self, request: Request, endpoint: Endpoint, identity: Identity) -> Response:
         status = await self._operations.status()

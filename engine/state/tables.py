@@ -141,6 +141,58 @@ decision = Table(
     sqlite_autoincrement=True,
 )
 
+delivered = Table(
+    "delivered",
+    metadata,
+    Column("connection", String, primary_key=True),
+    Column("session", String, primary_key=True),
+    Column("kind", String, primary_key=True),  # learner, speaker
+    Column("person", String, primary_key=True),
+    Column("sheet", String, nullable=False),
+    Column("start", Instant),
+    Column("at", Instant, nullable=False),
+    Column("content", JSON, nullable=False),
+    Index("delivered_start", "connection", "start"),
+)
+
+delivery = Table(  # the intents of the absence export: one per session's write
+    "delivery",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("connection", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("session", String, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("state", String, nullable=False),  # open, done, partly, never_arrived, refused
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Column("note", String, nullable=False, default=""),
+    Index("delivery_open", "connection", "state"),
+    sqlite_autoincrement=True,
+)
+
+tick = Table(
+    "tick",
+    metadata,
+    Column("connection", String, primary_key=True),
+    Column("sheet", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("value", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("found", Boolean),
+)
+
+export_list = Table(  # what the last export found that is not simply delivered
+    "export_list",
+    metadata,
+    Column("connection", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("rows", JSON, nullable=False),
+)
+
 occurrence = Table(
     "occurrence",
     metadata,

@@ -18,6 +18,7 @@ from engine.ports import System
 from engine.records import Frozen, Kind, revived
 from engine.service.models import ChangeView, ItemView, PlanView, RunView
 from engine.state import tables as t
+from engine.state.deliveries import Deliveries
 
 PLANS_KEPT = 20
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,7 +77,7 @@ class KeptListing(Frozen):
     content: bytes
 
 
-class Transaction:
+class Transaction(Deliveries):
     """Handed to the functions given to `Store.transact`; nothing of it outlives them."""
 
     def __init__(self, connection: sa.Connection, now: datetime) -> None:

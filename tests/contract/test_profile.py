@@ -260,13 +260,21 @@ def test_a_token_in_the_query_is_in_no_fault() -> None:
 # Absences
 
 
+def sheet_of(listings: dict[Kind, Listing]) -> Sheet:
+    """A session with some people on it."""
+    for entry in listings["sheet"].entries:
+        if isinstance(entry.record, Sheet) and len(entry.record.learners) > 3:
+            return entry.record
+    raise AssertionError("no such session")
+
+
 def test_absences_are_written_read_back_changed_and_taken_away(school: School) -> None:
     meeting = Meeting(school)
 
     async def run(client: ProfileClient) -> None:
         listings = await whole_run(client)
-        sheet = next(e.record for e in listings["sheet"].entries if len(e.record.value("learners") or "") > 3)
-        assert isinstance(sheet, Sheet) and client.attendance is not None
+        sheet = sheet_of(listings)
+        assert client.attendance is not None
         port = client.attendance
         assert port.carries == {"absent", "late", "left_early", "excluded", "reason", "justified"}
         one, two, three = sorted(sheet.learners)[:3]
@@ -299,8 +307,8 @@ def test_a_write_that_does_not_show_was_none(school: School) -> None:
 
     async def run(client: ProfileClient) -> None:
         listings = await whole_run(client)
-        sheet = next(e.record for e in listings["sheet"].entries if len(e.record.value("learners") or "") > 3)
-        assert isinstance(sheet, Sheet) and client.attendance is not None
+        sheet = sheet_of(listings)
+        assert client.attendance is not None
         meeting.simulator.control.fault(FaultOrder(kind="empty_list", route="/v2/absences", count=0))
         absent = Attendance(sheet=sheet.id, person=min(sheet.learners), state="absent")
         with pytest.raises(Fault, match="not as sent") as caught:

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.service.access import Access, InProcess
 from engine.service.models import (
+    AbsenceView,
     ApplyRequest,
     ChangePage,
     ChangeRef,
@@ -40,6 +41,7 @@ from engine.service.models import (
     SheetView,
     SkipRequest,
     StatusView,
+    TickRequest,
     TodayView,
 )
 from engine.service.operations import Refusal
@@ -135,6 +137,7 @@ class FakeOperations:
         self.today_views: tuple[TodayView, ...] = ()
         self.sheet_views: tuple[SheetView, ...] = ()
         self.found_views: tuple[FoundView, ...] = ()
+        self.absence_views: tuple[AbsenceView, ...] = ()
         self.record_view: RecordView | None = None
         self.refusal: Exception | None = None
         self.plan_view = PlanView(
@@ -335,6 +338,24 @@ class FakeOperations:
     async def sheets(self, connection: str = "", query: str = "", me: str = "") -> tuple[SheetView, ...]:
         self._ask("sheets", (connection, query), me)
         return tuple(one for one in self.sheet_views if query.lower() in one.label.lower())
+
+    async def absences(
+        self, connection: str = "", query: str = "", limit: int = 1000, me: str = ""
+    ) -> tuple[AbsenceView, ...]:
+        self._ask("absences", (connection, query, limit), me)
+        return self.absence_views
+
+    async def tick(self, request: TickRequest, actor: str) -> tuple[AbsenceView, ...]:
+        self._ask("tick", request, actor)
+        found = [one for one in self.absence_views if one.id in request.ids]
+        return tuple(
+            one.model_copy(update={"ticked_by": actor if request.done else "", "ticked_at": NOW})
+            for one in found
+        )
+
+    async def absence_form(self, connection: str) -> tuple[str, bytes, int]:
+        self._ask("absence_form", connection)
+        return f"absences-{connection}.csv", b"person;key\r\nDupont;A17\r\n", 1
 
     async def find(self, text: str, connection: str = "", limit: int = 50) -> tuple[FoundView, ...]:
         self._ask("find", (text, connection, limit))

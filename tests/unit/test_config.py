@@ -138,12 +138,14 @@ def test_R29_limits_given_lie_over_the_defaults(tmp_path: Path) -> None:
     assert lyon.limit("unlink", "sheet") is None
 
 
-def test_R35_without_windows_the_two_imports_in_the_schools_zone(tmp_path: Path) -> None:
+def test_R35_without_windows_the_default_ones_in_the_schools_zone(tmp_path: Path) -> None:
     text = GOOD.split("[[connection.lyon.window]]")[0].replace("Europe/Paris", "Indian/Reunion")
     windows = read(tmp_path, text).connections["lyon"].windows
     assert [(one.name, one.zone) for one in windows] == [
         ("1130", "Indian/Reunion"),
         ("1800", "Indian/Reunion"),
+        ("1030", "Indian/Reunion"),
+        ("2030", "Indian/Reunion"),
     ]
 
 

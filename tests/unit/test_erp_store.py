@@ -146,7 +146,7 @@ def test_absences_tell_who_made_and_who_changed_them(school: School, store: ByCo
     assert (mine["made_by"], mine["state"], mine["minutes"]) == ("person", "late", 20)
     assert (ours["made_by"], ours["changed_by_person"], ours["justified"]) == ("api", True, True)
     assert [(w["verb"], w["identity"]) for w in store.control.writes] == [("create", two), ("update", two)]
-    assert [e["action"] for e in store.control.edits] == ["add", "justify", "justify"]
+    assert [e["action"] for e in store.control.edits] == ["add", "change", "change"]
     store.remove_absence(by_hand)
     assert [one.code for one in store.standing()] == [row.code]
     with pytest.raises(ControlError):

@@ -169,6 +169,7 @@ def test_the_subject_may_be_a_key_an_object_or_a_name() -> None:
     assert [sheet(placed(matiere=one)).name for one in (61, "61", {"cle": 61}, "Droit", None)] == [
         "Anglais", "Anglais", "Anglais", "Droit", "",
     ]  # fmt: skip
+    assert sheet(placed(matiere=None, type_cours="Réunion")).name == "Réunion"
 
 
 def test_a_course_placed_twice_at_one_moment() -> None:

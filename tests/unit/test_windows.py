@@ -139,14 +139,17 @@ def test_durations_without_a_known_unit_are_refused(text: object) -> None:
         parse_duration(text)
 
 
-IMPORTS = default_windows("Europe/Paris")
+DEFAULT = default_windows("Europe/Paris")
+IMPORTS = tuple(one for one in DEFAULT if one.flow == "import")
 EXPORT = Window(flow="export", start="30 20 * * *", duration=timedelta(hours=1))
 
 
-def test_R35_the_default_imports() -> None:
-    assert [(one.flow, one.start, one.duration) for one in IMPORTS] == [
+def test_R35_the_default_imports_and_exports() -> None:
+    assert [(one.flow, one.start, one.duration) for one in DEFAULT] == [
         ("import", "30 11 * * *", timedelta(hours=2)),
         ("import", "0 18 * * *", timedelta(hours=3)),
+        ("export", "30 10 * * *", timedelta(hours=1)),
+        ("export", "30 20 * * *", timedelta(hours=1)),
     ]
 
 

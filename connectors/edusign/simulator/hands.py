@@ -7,6 +7,7 @@ done here is entered in the edit ledger under the record's hidden identity.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.edusign.simulator.sheets import lock
@@ -24,7 +25,7 @@ from connectors.edusign.simulator.store import (
     text,
     texts,
 )
-from connectors.simulation.control import Control, ControlError
+from connectors.simulation.control import Control, ControlError, instant
 
 _UNEDITABLE = frozenset({"ID", "STUDENTS", "GROUPS", "HIDDEN", "LOCKED", "DATE_CREATED", "DATE_UPDATED"})
 
@@ -49,6 +50,11 @@ class Hands:
             "remove": self.remove,
             "sign": self.sign,
             "late": self.late,
+            "early": self.early,
+            "exclude": self.exclude,
+            "absent": self.absent,
+            "justify": self.justify,
+            "answer": self.answer,
             "lock": self.lock,
             "unlock": self.unlock,
         }
@@ -160,6 +166,102 @@ class Hands:
         at = self._store.stamp()
         self._state(row, learner).update(state=True, delay=int(minutes), timestamp=at, dateUpdated=at)
         self._marked(row, "late", who, "STUDENTS", learner)
+
+    def early(self, sheet: str, learner: str, minutes: int, who: str = "") -> None:
+        """Let a learner who is there leave `minutes` before the end."""
+        row = self._open_sheet(sheet)
+        at = self._store.stamp()
+        left = instant(datetime.fromisoformat(row.fields["END"]) - timedelta(minutes=int(minutes)))
+        self._state(row, learner).update(state=True, earlyDeparture=left, timestamp=at, dateUpdated=at)
+        self._marked(row, "early", who, "STUDENTS", learner)
+
+    def exclude(self, sheet: str, learner: str, who: str = "") -> None:
+        """Send a learner out, now."""
+        row = self._open_sheet(sheet)
+        at = self._store.stamp()
+        self._state(row, learner).update(excluded=at, dateUpdated=at)
+        self._marked(row, "exclude", who, "STUDENTS", learner)
+
+    def absent(self, sheet: str, learner: str, who: str = "") -> None:
+        """Mark a learner absent, whatever was signed."""
+        row = self._open_sheet(sheet)
+        at = self._store.stamp()
+        self._state(row, learner).update(
+            state=False,
+            signature=None,
+            timestamp=None,
+            delay=0,
+            earlyDeparture=None,
+            excluded=None,
+            dateUpdated=at,
+        )
+        self._marked(row, "absent", who, "STUDENTS", learner)
+
+    def justify(
+        self,
+        learner: str,
+        sheet: str = "",
+        start: str = "",
+        end: str = "",
+        type: int = 1,
+        status: str = "accepted",
+        comment: str = "",
+        who: str = "",
+    ) -> str:
+        """Justify a learner's absence from a sheet, or over a period (ISO); its id. `status` "pending" is a
+        learner's request, which `answer` settles."""
+        person = self._found("learner", learner)
+        row = self._found("sheet", sheet) if sheet else None
+        state = self._state(row, learner) if row is not None else None
+        if status not in ("pending", "accepted", "refused"):
+            raise ControlError("status is pending, accepted or refused")
+        absence: dict[str, Any] = {
+            "ID": self._store.new_id(),
+            "STUDENT_ID": learner,
+            "TYPE": int(type),
+            "COMMENT": comment,
+            "FILE_URL": "",
+            "START": row.fields["START"] if row is not None else self._typed("START", start),
+            "END": row.fields["END"] if row is not None else self._typed("END", end),
+            "DATE_CREATION": self._store.stamp(),
+            "REQUEST_DATE": self._store.stamp(),
+            "STATUS": status,
+        }
+        self._store.absences.append(absence)
+        if state is not None and status == "accepted" and self._store.switches.absence_id_links:
+            state["absenceId"] = absence["ID"]
+        self._of_absence(absence, person, "justify", None, status, who)
+        return str(absence["ID"])
+
+    def answer(self, absence: str, status: str = "accepted", who: str = "") -> None:
+        """Accept or refuse a justification, whatever it was."""
+        found = next((one for one in self._store.absences if one["ID"] == absence), None)
+        if found is None or status not in ("accepted", "refused"):
+            raise ControlError(f"there is no absence {absence} to answer so")
+        before, found["STATUS"] = found["STATUS"], status
+        person = self._found("learner", found["STUDENT_ID"])
+        for row in self._store.rows["sheet"].values():
+            if row.fields["START"] == found["START"] and person.id in row.member_ids:
+                state = self._state(row, person.id)
+                if status == "accepted" and self._store.switches.absence_id_links:
+                    state["absenceId"] = absence
+                elif status == "refused" and state["absenceId"] == absence:
+                    state["absenceId"] = None
+        self._of_absence(found, person, "answer", before, status, who)
+
+    def _of_absence(
+        self, absence: Mapping[str, Any], person: Row, action: str, before: Any, after: Any, who: str
+    ) -> None:
+        self._control.edited(
+            kind="absence",
+            id=absence["ID"],
+            identity=person.identity,
+            action=action,
+            field="STATUS",
+            before=before,
+            after=after,
+            who=who,
+        )
 
     def lock(self, sheet: str, who: str = "") -> None:
         row = self._open_sheet(sheet)

@@ -353,9 +353,22 @@ class Absences(Resource):
 
     def listed(self, ask: Ask) -> Any:
         given, size = ask.query.get("page", ""), self.switches.absence_page
+        shown = [row for one in self.store.absences if (row := self._shown(one)) is not None]
         if not given.isdigit():
-            return list(self.store.absences)
-        return self.store.absences[int(given) * size : (int(given) + 1) * size]
+            return shown
+        return shown[int(given) * size : (int(given) + 1) * size]
+
+    def _shown(self, absence: Mapping[str, Any]) -> dict[str, Any] | None:
+        """An absence as its list shows it; whether requests are there and how they say so is unknown."""
+        status = absence["STATUS"]
+        bare = {key: value for key, value in absence.items() if key != "STATUS"}
+        match self.switches.absence_status:
+            case "text":
+                return {**bare, "STATUS": status}
+            case "number":
+                return {**bare, "STATUS": {"pending": 0, "accepted": 1, "refused": -1}[status]}
+            case _:
+                return bare if status == "accepted" else None
 
     def reasons(self, _ask: Ask) -> Any:
         return [dict(reason) for reason in self.store.reasons]
@@ -378,9 +391,10 @@ class Absences(Resource):
             "END": end,
             "DATE_CREATION": self.store.stamp(),
             "REQUEST_DATE": None,
+            "STATUS": "accepted",
         }
         self.store.absences.append(absence)
-        if state is not None:
+        if state is not None and self.switches.absence_id_links:
             state["absenceId"] = absence["ID"]
         self.control.wrote(
             route=ask.route,

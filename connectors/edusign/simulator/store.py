@@ -258,7 +258,7 @@ class Store:
             "state": False,
             "start": sheet.fields["START"],
             "end": sheet.fields["END"],
-            "absenceId": None,
+            "absenceId": self.new_id() if self.switches.absence_id_always else None,
             "excluded": None,
             "earlyDeparture": None,
             "delay": 0,

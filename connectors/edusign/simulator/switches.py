@@ -160,3 +160,16 @@ class EdusignSwitches(BaseModel):
     signature_bumps_updated: bool = Field(
         False, description="A signature or state change moves the sheet's DATE_UPDATED (unknown)."
     )
+
+    # Absences
+    absence_status: Literal["text", "number", "none"] = Field(
+        "text",
+        description="STATUS in the list of justified absences: pending, accepted, refused; 0, 1, -1; or no "
+        "such key, and then only accepted ones are listed (unknown).",
+    )
+    absence_id_links: bool = Field(
+        True, description="An accepted justification of a sheet is named by the state's absenceId (seen)."
+    )
+    absence_id_always: bool = Field(
+        False, description="Every state names an absence, justified or not (inferred from v3)."
+    )

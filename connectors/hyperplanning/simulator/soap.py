@@ -113,6 +113,11 @@ class SoapRoutes:
             for name, answer in operations.items()
         }
 
+    def _first_day(self) -> date:
+        """The school year's first day."""
+        first = self._store.school.first
+        return date(first.year if first.month >= 9 else first.year - 1, 9, 1)
+
     def _courses(self) -> dict[str, Callable[[Arguments], Any]]:
         return {
             "TousLesCoursEntre2Dates": self._courses_between,

@@ -2,10 +2,10 @@
 
 Certainty of what is imitated: routes, header, field names, the three date forms and objects keyed by code are
 seen in client code; `[]` for an empty collection, the zone and the error texts are inferred or unknown, and
-each such choice is a switch (`YpareoSwitches`). Nothing here writes through the API: the absence write of the
-"expert" key is unknown. People's edits come through the control plane and stand in its edit ledger, where
-fields have neutral names (last_name, email, day, start …), dates and times are ISO, and people, groups and
-sessions are given by hidden identity.
+each such choice is a switch (`YpareoSwitches`). The write of absences is an ASSUMPTION (see `absences`).
+People's edits come through the control plane and stand in its edit ledger, where fields have neutral names
+(last_name, email, day, start …), dates and times are ISO, and people, groups and sessions are given by hidden
+identity.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from connectors.simulation.erp_rows import GroupRow, LearnerRow, SessionRow
 from connectors.simulation.erps import SimulatedErp
 from connectors.simulation.school import School, true_instant
 from connectors.ypareo import connector
+from connectors.ypareo.simulator.absences import AbsenceWrites
 from connectors.ypareo.simulator.dialect import BadDate, Dialect, course_row, dashed
-from connectors.ypareo.simulator.store import Store
+from connectors.ypareo.simulator.store import MOTIVES, Store
 from connectors.ypareo.simulator.switches import DEMO_TOKEN, YpareoSwitches
 from engine.clock import Clock
 
-__all__ = ["BASE", "DEMO_TOKEN", "YpareoSimulator", "YpareoSwitches", "simulated"]
+__all__ = ["BASE", "DEMO_TOKEN", "MOTIVES", "YpareoSimulator", "YpareoSwitches", "simulated"]
 
 BASE = "/index.php/r/v1"
 
@@ -95,6 +96,7 @@ class YpareoSimulator:
             "zone": self.store.school.zone,
             # Periods, groups, learners, staff, and each group's planning.
             "least_requests": {"import": 4 + len(self.store.groups)},
+            "neutral": self.store.neutral(),
             "periods": [self._dialect.period_row(code) for code in self.store.periods],
             "rooms": [{"code": room.code, "name": room.name} for room in self.store.school.rooms],
             "groups": [
@@ -175,7 +177,8 @@ class YpareoSimulator:
             f"/planning/{span}/apprenant/{{code}}": self._get_learner_planning,
             f"/absences/{span}": self._get_absences,
         }
-        return [Route(BASE + path, self._dated(handler), methods=["GET"]) for path, handler in table.items()]
+        reads = [Route(BASE + path, self._dated(handler), methods=["GET"]) for path, handler in table.items()]
+        return [*reads, *AbsenceWrites(self.store, self.switches).routes(BASE)]
 
     def _dated(
         self, handler: Callable[[Request], Awaitable[Response]]
@@ -353,5 +356,11 @@ simulated = SimulatedErp(
     switches=YpareoSwitches,
     secret="token",
     simulator=YpareoSimulator,
-    settings=lambda url, secret: {"url": url, "token": secret},
+    settings=lambda url, secret: {
+        "url": url,
+        "token": secret,
+        "accept_unverified": True,
+        "absence_reasons": {str(code): reason for reason, code in MOTIVES.items()},
+    },
+    fallback_reason="1",
 )

@@ -223,8 +223,18 @@ class Dialect:
             "duree": int((one.last - one.first).total_seconds() // 60),
             "isJustifie": self._flag(one.code, one.justified),
             "isRetard": self._flag(one.code, one.late),
-            "motifAbsence": {"codeMotifAbsence": 1, "nomMotifAbsence": one.reason},
+            **self._motive(one.reason),
         }
+
+    def _motive(self, reason: str) -> dict[str, Any]:
+        code = self._store.motive_code(reason)
+        match self._switches.reason_shape:
+            case "flat":
+                return {"codeMotifAbsence": code, "libelleMotifAbsence": reason}
+            case "name_only":
+                return {"motifAbsence": {"nomMotifAbsence": reason}}
+            case _:
+                return {"motifAbsence": {"codeMotifAbsence": code, "nomMotifAbsence": reason}}
 
 
 def course_row(name: str, code: int) -> dict[str, Any]:

@@ -21,6 +21,9 @@ _FIRST: dict[Numbered, int] = {
 _FIRST_SUBJECT = 61
 _ENROLMENTS = 240000
 
+MOTIVES: dict[str, int] = {"Absence injustifiée": 1, "Maladie": 2, "Retard": 3, "Convocation officielle": 4}
+"""The school's motives of absence, code by name."""
+
 
 class Store(ErpStore):
     """All rows of one simulated school, with the codes Yparéo gives its periods, formations and subjects."""
@@ -42,6 +45,7 @@ class Store(ErpStore):
         year = school.first.year if school.first.month >= 9 else school.first.year - 1
         self.periods = {11 + n: (date(year - 1 + n, 9, 1), date(year + n, 8, 31)) for n in range(3)}
         self.period = 12
+        self.motives = dict(MOTIVES)
         self.courses: dict[str, int] = {}
         for group in school.groups:
             self.courses.setdefault(group.course, 31 + len(self.courses))
@@ -52,6 +56,14 @@ class Store(ErpStore):
     def enrolment(self, one: LearnerRow) -> int:
         """The code of this year's inscription."""
         return one.code + _ENROLMENTS
+
+    def motive_code(self, reason: str) -> int:
+        """The code of a motive; a new one where somebody typed it first."""
+        return self.motives.setdefault(reason, 1 + len(self.motives))
+
+    def session_room(self, row: SessionRow) -> str:
+        """Room codes: no route tells what rooms are called."""
+        return ", ".join(map(str, row.rooms))
 
     def subject_code(self, one: SessionRow) -> int:
         """The code of its matière."""

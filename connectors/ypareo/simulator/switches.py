@@ -51,5 +51,12 @@ class YpareoSwitches(BaseModel):
     phone_field: Literal["tel1", "tel2"] = "tel1"
     # (U) Where /personnels holds the e-mail.
     staff_email: Literal["address", "flat", "none"] = "address"
+    # ASSUMPTION, the whole write of absences: POST, PUT and DELETE /r/v1/absences by the names that are read.
+    # A basic token reads only (documented); 403 for its writes is part of the assumption.
+    licence: Literal["expert", "basic"] = "expert"
+    # Seen both ways: the motive as an object with its name (and perhaps code), or flat.
+    reason_shape: Literal["object", "name_only", "flat"] = "object"
+    # (U) Minutes are rounded up to a multiple of this when an absence is written.
+    absence_rounding: int = 1
     # Seconds before each answer.
     latency: float = 0.0

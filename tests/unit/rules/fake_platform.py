@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Literal, TypeAlias, cast
 
+from engine.attendance import Reason, RollCalls
 from engine.ports import (
     AttendanceForm,
     Capability,
@@ -99,6 +100,13 @@ class FakePlatform:
             s for s in self.live("sheet") if isinstance(s.record, Sheet) and group_id in s.record.groups
         )
         return Listing(kind="sheet", seen=sheets, pages=1)
+
+    async def roll_calls(self, scope: Scope, progress: Progress | None = None) -> RollCalls:
+        self._asked("roll_calls")
+        return RollCalls()
+
+    async def absence_reasons(self) -> tuple[Reason, ...]:
+        return ()
 
     async def read(self, kind: Kind, id: str) -> Seen | None:
         self._asked("read")

@@ -54,13 +54,15 @@ class ScFormSettings(BaseModel):
         "its own sessions only",
     )
     absence_type: str = Field(
-        default="", description="ID of the absence type (TYPABSEN) of an absence without a reason"
+        default="", description="ID of the absence type (TYPABSEN) of an absence that is not justified"
     )
     late_type: str = Field(
         default="", description="ID of the absence type of lateness; the first with Retard when empty"
     )
     justified_types: tuple[str, ...] = Field(
-        default=(), description="IDs of the absence types that count as justified"
+        default=(),
+        description="IDs of the absence types that count as justified; the first is written. Types then say "
+        "whether an absence is justified; without any they say its reason, by the [export] table",
     )
     accept_unverified: bool = Field(
         default=False,

@@ -31,10 +31,9 @@ class ScFormAttendance:
     """The absences of one customer, as `engine.ports.ErpAttendance` asks."""
 
     def __init__(self, client: ScFormClient, settings: ScFormSettings, surroundings: Surroundings) -> None:
-        carries: set[Carried] = {"absent", "late", "left_early", "reason"}
-        if settings.justified_types:
-            carries.add("justified")
-        self.carries: frozenset[Carried] = frozenset(carries)
+        # A type is all an absence bears: it tells either the reason or the justification.
+        told: Carried = "justified" if settings.justified_types else "reason"
+        self.carries: frozenset[Carried] = frozenset({"absent", "late", "left_early", told})
         self._client = client
         self._settings = settings
         self._connection = surroundings.connection
@@ -58,7 +57,7 @@ class ScFormAttendance:
             reasons = {one.id: one for one in await self.reasons()}
             for society, first, last in await self._windows(sessions):
                 turns = await self._turns(society, first, last, sessions)
-                found += [one for turn in turns if (one := mapping.attendance(turn, self._zone, reasons))]
+                found += [one for turn in turns if (one := self._said(turn, reasons))]
         except Fault as fault:
             return Standing(
                 attendances=tuple(found), complete=False, fault_line=fault_line(fault, self._connection)
@@ -109,15 +108,31 @@ class ScFormAttendance:
 
     def _due(self, wanted: Attendance, turn: Turn, reasons: dict[str, Reason]) -> Absence | None:
         late_types = frozenset(id for id, one in reasons.items() if one.late)
-        late_type = self._settings.late_type or min(late_types, key=lambda id: (len(id), id), default="")
-        due = mapping.absence_of(wanted, turn, self._zone, self._settings.absence_type, late_type, late_types)
+        absence_type = self._absence_type(wanted.justified)
+        due = mapping.absence_of(wanted, turn, self._zone, absence_type, self._late_type(reasons), late_types)
         if due is not None and not due[2]:
             raise self._refused(f"session {turn.session}: no absence type for {wanted.state}; set absence_type")
         return due
 
+    def _said(self, turn: Turn, reasons: dict[str, Reason]) -> Attendance | None:
+        """What stands of somebody. Where types tell whether an absence is justified, the one that we would write
+        is no reason of its own; any other is."""
+        found = mapping.attendance(turn, self._zone, reasons)
+        if found is None or "reason" in self.carries:
+            return found
+        usual = self._late_type(reasons) if found.late else self._absence_type(found.justified)
+        return found.model_copy(update={"reason": ""}) if found.reason == usual else found
+
+    def _absence_type(self, justified: bool) -> str:
+        return self._settings.justified_types[0] if justified else self._settings.absence_type
+
+    def _late_type(self, reasons: dict[str, Reason]) -> str:
+        late = (id for id, one in reasons.items() if one.late)
+        return self._settings.late_type or min(late, key=lambda id: (len(id), id), default="")
+
     def _may_go(self, turn: Turn, known: Attendance | None, reasons: dict[str, Reason]) -> None:
         """Only what was read may be replaced. Raises Fault where the ERP's people changed it since."""
-        now = mapping.attendance(turn, self._zone, reasons)
+        now = self._said(turn, reasons)
         if known is None or now != known.model_copy(update={"comment": "", "key": ""}):
             raise self._refused(f"session {turn.session}, learner {turn.person}: changed there meanwhile")
 

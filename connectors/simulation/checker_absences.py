@@ -36,8 +36,8 @@ class HeldAbsence:
 
 
 def held_absences(dump: Dump) -> list[HeldAbsence] | None:
-    """What stands in an ERP; None where its dump tells no absences in neutral words."""
-    if "neutral" not in dump:
+    """What stands in an ERP; None where its dump tells no absences in neutral words, or it takes none."""
+    if "neutral" not in dump or not dump.get("takes_absences", True):
         return None
     return [_held(row) for row in dump["neutral"]["absences"] if row["removed"] is None]
 

@@ -373,6 +373,7 @@ simulated = SimulatedErp(
     switches=ProfileSwitches,
     secret="password",
     simulator=ProfileSimulator,
+    fallback_reason="NONE",
     settings=lambda url, secret: {
         "url": url,
         "username": DEMO_USER,

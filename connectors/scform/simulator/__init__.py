@@ -391,7 +391,7 @@ simulated = SimulatedErp(
         "password": secret,
         "day_before_month": ["2"],
         "absence_type": "1",
-        "justified_types": ["2", "4"],
+        "justified_types": ["4", "2"],
         "accept_unverified": True,
     },
 )

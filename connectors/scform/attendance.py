@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.scform import ScFormSettings, mapping
 from connectors.scform.mapping import Turn
+from connectors.scform.questions import Questions
 from engine.attendance import Attendance, Carried, Reason, Standing
 from engine.faults import came, fault_line
 from engine.ports import Fault, FaultCode, Scope, Surroundings
 from engine.records import Sheet
-
-if TYPE_CHECKING:
-    from connectors.scform.client import ScFormClient
 
 _ROUTE = "POST /API/AbsenceSta/Post"
 
@@ -30,11 +28,11 @@ Absence = tuple[time, time, str]
 class ScFormAttendance:
     """The absences of one customer, as `engine.ports.ErpAttendance` asks."""
 
-    def __init__(self, client: ScFormClient, settings: ScFormSettings, surroundings: Surroundings) -> None:
+    def __init__(self, ask: Questions, settings: ScFormSettings, surroundings: Surroundings) -> None:
         # A type is all an absence bears: it tells either the reason or the justification.
         told: Carried = "justified" if settings.justified_types else "reason"
         self.carries: frozenset[Carried] = frozenset({"absent", "late", "left_early", told})
-        self._client = client
+        self._ask = ask
         self._settings = settings
         self._connection = surroundings.connection
         self._zone = surroundings.zone
@@ -42,12 +40,12 @@ class ScFormAttendance:
     async def reasons(self) -> tuple[Reason, ...]:
         """The types of absence (TYPABSEN). Raises Fault."""
         return tuple(
-            self._client.mapped(
+            self._ask.mapped(
                 "GET /API/Entite/GetEntite?ACTION=TYPABSEN",
                 lambda row: mapping.reason(row, self._settings.justified_types),
                 row,
             )
-            for row in await self._client.types()
+            for row in await self._ask.types()
         )
 
     async def standing(self, sessions: tuple[Sheet, ...], scope: Scope) -> Standing:
@@ -115,8 +113,8 @@ class ScFormAttendance:
         return due
 
     def _said(self, turn: Turn, reasons: dict[str, Reason]) -> Attendance | None:
-        """What stands of somebody. Where types tell whether an absence is justified, the one that we would write
-        is no reason of its own; any other is."""
+        """What stands of somebody. Where types tell whether an absence is justified, the one that we would
+        write is no reason of its own; any other is."""
         found = mapping.attendance(turn, self._zone, reasons)
         if found is None or "reason" in self.carries:
             return found
@@ -146,26 +144,26 @@ class ScFormAttendance:
             "IDTypAbsen": _number(type_id),
             "Suppr": delete,
         }
-        return await self._client.post_absence(society, body)
+        return await self._ask.post_absence(society, body)
 
     async def _windows(self, sessions: tuple[Sheet, ...]) -> list[tuple[str, date, date]]:
         """(société, first, last) so that every session's date is asked for once. Raises Fault."""
         zone = ZoneInfo(self._zone)
         days = sorted({one.start.astimezone(zone).date() for one in sessions if one.start is not None})
         spans: list[tuple[date, date]] = []
-        reach = timedelta(days=self._client.chunk_days - 1)
+        reach = timedelta(days=self._ask.chunk_days - 1)
         for on in days:
             if spans and on <= spans[-1][0] + reach:
                 spans[-1] = (spans[-1][0], on)
             else:
                 spans.append((on, on))
-        societies = await self._client.societies_of(one.id for one in sessions)
+        societies = await self._ask.societies_of(one.id for one in sessions)
         return [(society, first, last) for society in societies for first, last in spans]
 
     async def _turns(self, society: str, first: date, last: date, sessions: tuple[Sheet, ...]) -> list[Turn]:
         ids = {one.id for one in sessions}
-        found = await self._client.window(society, first, last)
-        meetings = self._client.meetings(found, {}, {})
+        found = await self._ask.window(society, first, last)
+        meetings = self._ask.meetings(found, {}, {})
         return [turn for one in meetings if one.entry.id in ids for turn in one.turns]
 
     def _refused(self, what: str, *, unknown: bool = False) -> Fault:

@@ -6,10 +6,8 @@ from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from connectors.scform import ScFormSettings
-from engine.clock import Clock
 from engine.faults import fault_line
 from engine.ports import Fault, FaultCode, Finding, Scope
 from engine.records import KINDS, Kind
@@ -17,6 +15,7 @@ from engine.words import _
 
 if TYPE_CHECKING:
     from connectors.scform.client import ScFormClient
+    from connectors.scform.questions import Questions
 
 SKEW_LIMIT = timedelta(seconds=60)
 _SAMPLE_DAYS = 7
@@ -30,10 +29,10 @@ _HOPELESS = frozenset({FaultCode.unauthorized, FaultCode.forbidden, FaultCode.un
 
 
 async def check(
-    client: ScFormClient, settings: ScFormSettings, clock: Clock, zone: str, connection: str
+    client: ScFormClient, asked: Questions, settings: ScFormSettings, today: date, zone: str, connection: str
 ) -> tuple[Finding, ...]:
-    """Findings in the order in which they build on each other; after a refused key nothing more is asked."""
-    today = clock.now().astimezone(ZoneInfo(zone)).date()
+    """Findings in the order in which they build on each other; after a refused key nothing more is asked.
+    `today`: the school's date in `zone`."""
     scope = Scope(first=today, last=today + timedelta(days=_SAMPLE_DAYS - 1), zone=zone)
     await client.begin(scope)
     findings: list[Finding] = []
@@ -48,16 +47,16 @@ async def check(
         findings.append(Finding(what=what, ok=True, detail=detail))
         return None
 
-    failed = await tried(_("read sociétés"), lambda: _societies(client))
+    failed = await tried(_("read sociétés"), lambda: _societies(asked))
     if failed is None:
-        for society in await client.societies():
+        for society in await asked.societies():
             await tried(
                 _("dates of société {id}").format(id=society.id),
-                partial(_dates, client, society.id, scope),
+                partial(_dates, asked, society.id, scope),
             )
             await tried(
                 _("all plannings of société {id}").format(id=society.id),
-                partial(_rights, client, society.id, scope),
+                partial(_rights, client, asked, society.id, scope),
             )
         for kind in KINDS:
             what = _READ[kind]
@@ -70,51 +69,51 @@ async def check(
                     advice=listing.fault_line,
                 )
             )
-        await tried(_("fields"), lambda: _fields(client, scope))
-        await tried(_("write absences"), lambda: _absences(client, settings))
+        await tried(_("fields"), lambda: _fields(asked, scope))
+        await tried(_("write absences"), lambda: _absences(client, asked, settings))
     if failed is None or failed.code not in _HOPELESS:
-        findings.append(_clock(client))
+        findings.append(_clock(asked))
     await client.begin(scope)
     return tuple(findings)
 
 
-async def _societies(client: ScFormClient) -> str:
-    return ", ".join(f"{one.id} {one.name}".strip() for one in await client.societies())
+async def _societies(asked: Questions) -> str:
+    return ", ".join(f"{one.id} {one.name}".strip() for one in await asked.societies())
 
 
-async def _dates(client: ScFormClient, society: str, scope: Scope) -> str:
-    if not await client.prove(society, scope):
+async def _dates(asked: Questions, society: str, scope: Scope) -> str:
+    if not await asked.prove(society, scope):
         return _("no session tells how they are read")
-    return _("read as {example}").format(example=client.written(society, date(2026, 12, 31)))
+    return _("read as {example}").format(example=asked.written(society, date(2026, 12, 31)))
 
 
-async def _rights(client: ScFormClient, society: str, scope: Scope) -> str:
-    found = (await client.sessions(society, scope)).rows
+async def _rights(client: ScFormClient, asked: Questions, society: str, scope: Scope) -> str:
+    found = (await asked.sessions(society, scope)).rows
     await client.not_own_only(society, found)
     return _("{count} seen").format(count=len(found))
 
 
-async def _fields(client: ScFormClient, scope: Scope) -> str:
+async def _fields(asked: Questions, scope: Scope) -> str:
     """Fields this connector has never heard of: a warning, not a fault."""
     strange: set[str] = set()
-    for society in await client.societies():
+    for society in await asked.societies():
         strange |= {
             f"{sort}.{name}"
             for sort, found in (
-                ("intervenant", await client.speaker_rows(society.id)),
-                ("seance", (await client.sessions(society.id, scope)).rows),
+                ("intervenant", await asked.speaker_rows(society.id)),
+                ("seance", (await asked.sessions(society.id, scope)).rows),
             )
-            for name in client.unheard_of(sort, found)
+            for name in asked.unheard_of(sort, found)
         }
     return _("unknown, not read: {names}").format(names=", ".join(sorted(strange))) if strange else ""
 
 
-async def _absences(client: ScFormClient, settings: ScFormSettings) -> str:
+async def _absences(client: ScFormClient, asked: Questions, settings: ScFormSettings) -> str:
     """Whether the absence write answers at all, and whether its types are named."""
-    for society in await client.societies():
-        if await client.structure(society.id) is None:
+    for society in await asked.societies():
+        if await asked.structure(society.id) is None:
             return _("société {id} does not describe its absence write").format(id=society.id)
-    types = await client.types()
+    types = await asked.types()
     if client.attendance is None:
         return _("{count} absence types; the write is switched off").format(count=len(types))
     if not settings.absence_type:
@@ -122,8 +121,8 @@ async def _absences(client: ScFormClient, settings: ScFormSettings) -> str:
     return _("{count} absence types").format(count=len(types))
 
 
-def _clock(client: ScFormClient) -> Finding:
-    skew = client.skew
+def _clock(asked: Questions) -> Finding:
+    skew = asked.skew
     if skew is None:
         return Finding(what=_("clock"), ok=True, detail=_("not told"))
     seconds = int(skew.total_seconds())

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from connectors.scform import ScFormSettings, connector
-from connectors.scform.client import ScFormClient, telling_windows
+from connectors.scform.client import ScFormClient
+from connectors.scform.questions import telling_windows
 from connectors.scform.simulator import DEMO_PASSWORD, DEMO_USER, ScFormSimulator, ScFormSwitches
 from connectors.simulation.control import FaultOrder
 from connectors.simulation.school import School

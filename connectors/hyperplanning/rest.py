@@ -183,7 +183,7 @@ class RestSource:
 
     # Absences
 
-    async def absences(self, first: date, last: date) -> list[Row]:
+    async def absences(self, first: date, last: date, learners: frozenset[str] | None = None) -> list[Row]:
         needed = ("etudiant", "date_heure_debut", "date_heure_fin")
         return await self._rows(
             _ABSENCES, ("cle", *needed), (*mapping.JUSTIFIED_NAMES, "motif"), _between(first, last), dated=True

@@ -236,19 +236,27 @@ class SoapSource:
 
     # Absences
 
-    async def absences(self, first: date, last: date) -> list[Row]:
-        between = {
+    async def absences(self, first: date, last: date, learners: frozenset[str] | None = None) -> list[Row]:
+        between: dict[str, Argument] = {
             "ADateHeureDebut": datetime.combine(first, time()),
             "ADateHeureFin": datetime.combine(last + timedelta(days=1), time()),
         }
-        keys = await self._list(("AbsencesEntre2Dates",), between)
-        return await gathered(keys, self._absence, self._settings.concurrency)
+        if learners is None:
+            keys = await self._list(("AbsencesEntre2Dates",), between)
+            return await gathered(keys, self._absence, self._settings.concurrency)
 
-    async def _absence(self, key: str) -> Row:
+        async def of_one(learner: str) -> list[Row]:
+            keys = await self._list(("AbsencesEtudiantEntre2Dates",), {"AEtudiant": learner, **between})
+            return [await self._absence(key, learner) for key in keys]
+
+        found = await gathered(sorted(learners), of_one, self._settings.concurrency)
+        return [row for rows in found for row in rows]
+
+    async def _absence(self, key: str, learner: str = "") -> Row:
         given = {"AAbsence": key}
         return {
             "cle": key,
-            "etudiant": await self._plain(("EtudiantAbsenceEtudiant",), given),
+            "etudiant": learner or await self._plain(("EtudiantAbsenceEtudiant",), given),
             "date_heure_debut": await self._plain(("DateHeureDebutAbsenceEtudiant",), given),
             "date_heure_fin": await self._plain(("DateHeureFinAbsenceEtudiant",), given),
             "justifie": await self._plain(("AbsenceEtudiantEstJustifiee",), given),

@@ -85,8 +85,8 @@ class Source(Protocol):
         """The rubrics of one family that each record is in."""
         ...
 
-    async def absences(self, first: date, last: date) -> list[Row]:
-        """Absences that touch these local dates; more than those is no harm."""
+    async def absences(self, first: date, last: date, learners: frozenset[str] | None = None) -> list[Row]:
+        """Absences that touch these local dates, of these learners (None: of all); more is no harm."""
         ...
 
     async def lateness(self, first: date, last: date) -> list[Row]: ...

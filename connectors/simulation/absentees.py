@@ -1,8 +1,7 @@
 """What becomes of absences in a simulated school: sheets closed at night, justifications, an ERP's office that
 enters, justifies and strikes absences itself, and a teacher who corrects a sheet.
 
-The office takes part where the ERP's simulator tells its rows in neutral words
-(`connectors.simulation.erp_dump`).
+The office takes part where the ERP takes absences from a sync (`ErpStore.takes_absences`).
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ class Absentees:
     def enter(self, day: date) -> None:
         """Before the export comes, the office enters an absence it was told of on the telephone."""
         away = self._away(day)
-        if not away:
+        if not away or not self._told().get("takes_absences"):
             return
         sheet, learner = self._draw.pick(away)
         start, end = (
@@ -109,7 +108,8 @@ class Absentees:
 
     def go_over(self, day: date) -> None:
         """The morning after: the office corrects rows, justifications come in, a teacher corrects a sheet."""
-        standing = (row for row in self._told()["absences"] if row["removed"] is None)
+        told = self._told()
+        standing = (row for row in told["absences"] if told.get("takes_absences") and row["removed"] is None)
         codes = [code for row in standing if (code := int(row["code"])) not in self._touched]
         self._draw.shuffle(codes)
         for code, action in zip(codes, ("justify", "strike"), strict=False):
@@ -120,16 +120,15 @@ class Absentees:
                 self._office("remove_absence", code=code)
         away = self._away(day)
         self._draw.shuffle(away)
-        for number, (sheet, learner) in enumerate(away[:3]):
-            status = "pending" if number == 2 else "accepted"
-            id = self._edusign.hand.justify(learner, sheet=sheet.id, status=status, who="edusign:justified")
-            if status == "pending":
-                self._asked.append(id)
-        if len(away) > 3:
-            sheet, learner = away[3]
+        for sheet, learner in away[:1]:
             self._edusign.hand.unlock(sheet.id, who="edusign:corrected")
             self._edusign.hand.sign(sheet.id, learner=learner, who="edusign:corrected")
             self._edusign.hand.lock(sheet.id, who="edusign:corrected")
+        for number, (sheet, learner) in enumerate(away[1:4]):
+            status = "pending" if number == 1 else "accepted"
+            id = self._edusign.hand.justify(learner, sheet=sheet.id, status=status, who="edusign:justified")
+            if status == "pending":
+                self._asked.append(id)
 
     def accept(self) -> None:
         """What learners asked for is accepted."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.simulation.checker_raw import Dump, World, exact, moment
 
+_OFFICE = frozenset({"absence", "change_absence", "remove_absence"})
 _SIGNATURE = re.compile(r"PROFESSOR_SIGNATURE(_\d+)?")
 
 
@@ -36,10 +37,34 @@ class HeldAbsence:
 
 
 def held_absences(dump: Dump) -> list[HeldAbsence] | None:
-    """What stands in an ERP; None where its dump tells no absences in neutral words, or it takes none."""
-    if "neutral" not in dump or not dump.get("takes_absences", True):
-        return None
-    return [_held(row) for row in dump["neutral"]["absences"] if row["removed"] is None]
+    """What stands in an ERP; None where it takes no absences, or nobody can read its dump's."""
+    if "neutral" in dump:
+        if not dump["neutral"].get("takes_absences"):
+            return None
+        return [_held(row) for row in dump["neutral"]["absences"] if row["removed"] is None]
+    if dump["system"] == "ypareo":
+        return _ypareo(dump)
+    return None
+
+
+def _ypareo(dump: Dump) -> list[HeldAbsence]:
+    """Yparéo's own words."""
+
+    def placed(day: str, minutes: int) -> datetime:
+        local = datetime.combine(datetime.strptime(day, "%d/%m/%Y").date(), time())  # noqa: DTZ007 wall time
+        return _utc(local + timedelta(minutes=minutes), dump)
+
+    return [
+        HeldAbsence(
+            code=str(row["codeAbsence"]),
+            identity=row["identity"],
+            first=placed(row["dateDeb"], row["heureDeb"]),
+            last=placed(row["dateFin"], row["heureFin"]),
+            justified=bool(row["isJustifie"]),
+            late=bool(row["isRetard"]),
+        )
+        for row in dump["absences"]
+    ]
 
 
 def _held(row: Mapping[str, Any]) -> HeldAbsence:
@@ -166,13 +191,32 @@ class _Absences:
 
 def _office(erp: Dump) -> frozenset[str]:
     """Codes of the rows the ERP's people entered, changed or struck."""
-    return frozenset(edit["id"] for edit in erp["edits"] if edit["kind"] == "absence")
+    return frozenset(code for edit in erp["edits"] if (code := _of_office(edit)) is not None)
+
+
+def _of_office(edit: Mapping[str, Any]) -> str | None:
+    if edit["kind"] == "absence":
+        return str(edit["id"])
+    return str(edit["after"]["code"]) if edit["action"] in _OFFICE else None
 
 
 def _struck(erp: Dump) -> dict[str, list[HeldAbsence]]:
     """What stood where the ERP's people struck a row, by learner."""
+    if "neutral" in erp:
+        rows = [_held(row) for row in erp["neutral"]["absences"] if row["removed"] == "person"]
+    else:
+        codes = {str(e["after"]["code"]) for e in erp["edits"] if e["action"] == "remove_absence"}
+        rows = [_as_written(w, erp) for w in erp["writes"] if w["id"] in codes and "first" in w["after"]]
     found: dict[str, list[HeldAbsence]] = {}
-    for row in erp.get("neutral", {}).get("absences", ()):
-        if row["removed"] == "person":
-            found.setdefault(row["identity"], []).append(_held(row))
+    for row in rows:
+        found.setdefault(row.identity, []).append(row)
     return found
+
+
+def _as_written(write: Mapping[str, Any], erp: Dump) -> HeldAbsence:
+    first, last = (_utc(datetime.fromisoformat(write["after"][name]), erp) for name in ("first", "last"))
+    return HeldAbsence(write["id"], write["identity"], first, last, False, False)
+
+
+def _utc(wall: datetime, erp: Dump) -> datetime:
+    return wall.replace(tzinfo=ZoneInfo(erp["zone"])).astimezone(UTC)

@@ -42,10 +42,11 @@ class AbsenceBook:
         who: str = "",
     ) -> int:
         """How a person stood between two wall times (ISO, without zone), or on a `session` (its times where
-        none are given). `late` is short for the state; its minutes are the whole interval unless given.
-        Answers the vendor's number."""
+        none are given; the session of exactly these times where none is named). `late` is short for the
+        state; its minutes are the whole interval unless given. Answers the vendor's number."""
         self._known_person(identity)
         first, last = self._interval(session, start, end)
+        session = session or self._session_of(identity, first, last)
         state = "late" if late else state
         whole = int((last - first).total_seconds() // 60) if state in ("late", "left_early") else 0
         row = AbsenceRow(
@@ -150,6 +151,15 @@ class AbsenceBook:
     def standing(self, identity: str | None = None) -> list[AbsenceRow]:
         """The rows that stand, all or one person's, in the order they were made."""
         return [row for row in self.absences if row.removed is None and identity in (None, row.identity)]
+
+    def _session_of(self, identity: str, first: datetime, last: datetime) -> str | None:
+        """The person's session of exactly these times, if there is one."""
+        for one in self.sessions.values():
+            if one.end is None or one.cancelled or identity not in (*one.learners, *one.staff):
+                continue
+            if (one.day, one.start) == (first.date(), first.time()) and one.end == last.time():
+                return one.identity
+        return None
 
     def _interval(self, session: str | None, start: str, end: str) -> tuple[datetime, datetime]:
         if session is not None:

@@ -1,6 +1,7 @@
 """A simulated ERP's rows in neutral words: what the checker reads of every ERP alike.
 
-`neutral` gives {groups, learners, staff, sessions, absences, takings}. Every record has its hidden `identity`
+`neutral` gives {groups, learners, staff, sessions, absences, takings}, and whether the ERP `takes_absences`
+from a sync. Every record has its hidden `identity`
 and its `code`, the key by which a sync calls it. Instants are UTC in ISO form with Z, null where a wall time
 does not exist; `local` are wall times. Fields the vendor has no place for are left out.
 """
@@ -39,6 +40,7 @@ def neutral(store: ErpStore, takings: Iterable[Taking]) -> dict[str, Any]:
         "learners": [_learner(store, one) for one in store.learners.values()],
         "staff": [_staff(store, one) for one in store.staff.values()],
         "sessions": [_session(store, one) for one in store.sessions.values()],
+        "takes_absences": store.takes_absences,
         "absences": [_absence(store, one) for one in store.absences],
         "takings": [asdict(one) for one in takings],
     }

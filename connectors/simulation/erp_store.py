@@ -37,6 +37,8 @@ class ErpStore(AbsenceBook):
 
     silent: Mapping[str, frozenset[str]] = {}
     """Neutral fields by kind that this vendor has no place for: the dump leaves them out."""
+    takes_absences: bool = False
+    """Whether a sync writes absences here: then its office edits them too, and the checker judges them."""
     editable: Mapping[str, tuple[str, ...]] = {
         "learner": ("last_name", "first_name", "born", "email", "phone", "site"),
         "speaker": ("last_name", "first_name", "email", "trainer", "administrative"),

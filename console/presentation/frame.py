@@ -64,12 +64,22 @@ def tabs(current: str, dashboard: DashboardView | None, width: int) -> Line:
     long = [_tab(*screen, current, counts) for screen in SCREENS]
     if width_of(joined(long, "  ")) <= width:
         return joined(long, "  ")
-    return fitted(joined([_tab(*screen, current, {}) for screen in SCREENS], " "), width)
+    for most in (_LONGEST_WORD, 8, 7, 6):
+        short = joined([_tab(*screen, current, {}, most) for screen in SCREENS], " ")
+        if width_of(short) <= width:
+            return short
+    return fitted(short, width)
 
 
-def _tab(name: str, keys: str, words: str, current: str, counts: dict[str, int]) -> Line:
+_LONGEST_WORD = 40
+
+
+def _tab(
+    name: str, keys: str, words: str, current: str, counts: dict[str, int], most: int = _LONGEST_WORD
+) -> Line:
     number = keys.split(",")[0]
     here = name == current
+    words = words if here else words[:most]
     count = counts.get(name, 0)
     parts = [span(number, "key"), span(words, "strong" if here else "dim")]
     if here:

@@ -48,10 +48,21 @@ def test_people_edited_and_every_sort_of_write_came_up(report: dict[str, Any]) -
 
 
 def test_a_run_on_an_unchanged_school_writes_nothing_and_asks_little(report: dict[str, Any]) -> None:
-    last = connection(report)["runs"][-1]
+    last = next(run for run in reversed(connection(report)["runs"]) if run["flow"] == "import")
     assert last["changes"] == {} and last["held"] == 0
     for side, least in last["minimum_requests"].items():
         assert last["requests"][side] <= 1.10 * least
+
+
+def test_absences_reach_the_erp_and_what_its_people_said_stands(report: dict[str, Any]) -> None:
+    played = connection(report)
+    assert played["end"]["absences_equal"] is True
+    exports = [run for run in played["runs"] if run["flow"] == "export"]
+    assert {"deliver", "update"} <= {verb for run in exports for verb in run["changes"]}
+    assert any(run["held"] for run in exports)
+    # One that found nothing to do looked at the ERP once at most.
+    idle = [run for run in exports if run["observed"] and not run["changes"] and not run["held"]]
+    assert idle and all(run["requests"]["erp"] <= 1 for run in idle)
 
 
 def test_every_run_says_what_it_could_have_done_with(report: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ async def _conflict(town: Town) -> Known:
 
 def test_it_opens_with_how_things_stand_and_what_comes() -> None:
     async def story(desk: Desk) -> None:
-        await desk.sees("Rollcall", "live", "ada (admin)", "lyon ypareo idle", "import 12:26", "in 4 h 27")
+        await desk.sees("Rollcall", "live", "ada (admin)", "lyon ypareo idle", "export 10:41", "in 2 h 41")
         (connection,) = desk.seen.status.connections
         shown = [one.starts for one in connection.next if one.starts > desk.console.now()]
         assert shown == sorted(shown)

@@ -153,6 +153,14 @@ def test_absences_tell_who_made_and_who_changed_them(school: School, store: ByCo
         store.justify_absence(by_hand)
 
 
+def test_an_absence_at_the_hours_of_a_session_is_of_that_session(school: School, store: ByCourse) -> None:
+    planned = store.sessions[future_sessions(school)[0]]
+    first, last = (datetime.combine(planned.day, at or planned.start) for at in (planned.start, planned.end))
+    store.record_absence(planned.learners[0], first.isoformat(), last.isoformat())
+    store.record_absence(planned.learners[0], first.isoformat(), (last - timedelta(minutes=5)).isoformat())
+    assert [row["session"] for row in store.neutral()["absences"]] == [planned.identity, None]
+
+
 @pytest.mark.parametrize("spoil", ["erased", "reason"])
 def test_what_a_person_said_of_an_absence_must_stand(school: School, store: ByCourse, spoil: str) -> None:
     code = store.record_absence(school.learners[0].identity, session=future_sessions(school)[0])

@@ -124,8 +124,6 @@ class AmmonSimulator:
             "zone": self.store.school.zone,
             "least_requests": {"import": 1 + 3},
             "neutral": self.store.neutral(),
-            # Absences are brought in by hand, which nobody here does.
-            "takes_absences": False,
         }
 
     def code_of(self, identity: str) -> str:

@@ -134,6 +134,7 @@ class SoapRoutes:
     def _of_absences(self) -> dict[str, Callable[[Arguments], Any]]:
         return {
             "AbsencesEntre2Dates": self._absences_between,
+            "AbsencesEtudiantEntre2Dates": self._absences_between,
             "EtudiantAbsenceEtudiant": lambda given: str(
                 self._store.learners[self._absence(given).identity].code
             ),
@@ -316,7 +317,14 @@ class SoapRoutes:
     def _absences_between(self, given: Arguments) -> list[Element]:
         first, last = _wall(given["ADateHeureDebut"]), _wall(given["ADateHeureFin"])
         rows = self._absences.between(first.date(), last.date())
-        return [("THpSvcWCleAbsence", str(one.code)) for one in rows if one.first < last and one.last > first]
+        who = given.get("AEtudiant")
+        return [
+            ("THpSvcWCleAbsence", str(one.code))
+            for one in rows
+            if one.first < last
+            and one.last > first
+            and who in (None, str(self._store.learners[one.identity].code))
+        ]
 
     def _absence(self, given: Arguments) -> AbsenceRow:
         row = self._absences.one(given["AAbsence"])

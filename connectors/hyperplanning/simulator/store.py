@@ -34,6 +34,7 @@ class Course:
 class Store(ErpStore):
     """All rows of one simulated school. A session is named by its course and its start."""
 
+    takes_absences = True
     silent: Mapping[str, frozenset[str]] = {"learner": frozenset({"phone"})}
 
     def __init__(self, school: School, control: Control, switches: HyperplanningSwitches) -> None:

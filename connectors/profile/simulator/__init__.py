@@ -57,6 +57,8 @@ class ProfileSwitches(BaseModel):
 
 
 class _Store(ErpStore):
+    takes_absences = True
+
     def number(self, kind: Numbered, n: int) -> int:
         return _FIRST[kind] + n
 

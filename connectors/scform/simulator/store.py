@@ -56,6 +56,8 @@ TYPES = (
 class Store(ErpStore):
     """All rows of one simulated school, spread over two sociétés."""
 
+    takes_absences = True
+
     def __init__(self, school: School, control: Control, switches: ScFormSwitches) -> None:
         super().__init__(school, control)
         self.switches = switches

@@ -28,6 +28,7 @@ MOTIVES: dict[str, int] = {"Absence injustifiée": 1, "Maladie": 2, "Retard": 3,
 class Store(ErpStore):
     """All rows of one simulated school, with the codes Yparéo gives its periods, formations and subjects."""
 
+    takes_absences = True
     editable: Mapping[str, tuple[str, ...]] = {
         **ErpStore.editable,
         "learner": (*ErpStore.editable["learner"], "portal_email"),

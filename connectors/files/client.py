@@ -24,6 +24,7 @@ from connectors.tabular.erp import SORT_OF, TabularErp, about, capabilities
 from connectors.tabular.fields import SORTS, Sort
 from connectors.tabular.records import Row
 from engine.ports import Capability, Fault, FaultCode, Finding, Scope, Surroundings
+from engine.records import Kind
 from engine.words import _
 
 Filters = Mapping[Sort, Mapping[str, frozenset[str]]]
@@ -71,6 +72,23 @@ class FilesClient(TabularErp):
         documented = "template" in profile.source
         self.capabilities = capabilities(tables, documented, f"{who}: {profile.source or 'the profile'}", write)
         self._kept: dict[str, _Kept] = {}
+        self._read_now: dict[str, FileSeen] = {}
+        self._read_before: dict[str, FileSeen] = {}
+        """The files of this run and of the one before, by the pattern of their names."""
+
+    async def begin(self, scope: Scope) -> None:
+        await super().begin(scope)
+        self._read_before |= self._read_now
+        self._read_now = {}
+
+    async def newer(self, kind: Kind) -> bool:
+        """Whether the files were written since the run before: one that lies there proves nothing twice."""
+        sorts: tuple[Sort, ...] = ("learners", "members", "groups") if kind == "group" else (SORT_OF[kind],)
+        for sort in sorts:
+            profile = self.profile.table(sort)
+            if profile is not None and await self._newest(profile) == self._read_before.get(profile.file):
+                return False
+        return True
 
     @property
     def skew(self) -> timedelta | None:
@@ -126,6 +144,7 @@ class FilesClient(TabularErp):
             raise about(FaultCode.half_written, newest.name, f"written {age:.0f} s ago")
         if self._settings.oldest_hours and age > self._settings.oldest_hours * 3600:
             raise about(FaultCode.no_file, newest.name, f"{age / 3600:.0f} h old: the export has stopped")
+        self._read_now[profile.file] = newest
         return newest
 
     async def _listed(self) -> list[FileSeen]:

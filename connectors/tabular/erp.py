@@ -72,6 +72,8 @@ class TabularErp:
         self._clock = surroundings.clock
         self._zone = surroundings.zone
         self._said: dict[str, Any] = {}
+        self._again = False
+        """Whether this run looks for single records: then what was read before is not enough."""
         self.silent = _silent(tables)
 
     # What a subclass says
@@ -86,6 +88,11 @@ class TabularErp:
         not all came."""
         raise NotImplementedError
 
+    async def newer(self, kind: Kind) -> bool:
+        """Whether what a run reads of `kind` was said since the run before, and not left lying there. May
+        raise Fault."""
+        return True
+
     async def open_check(self) -> Finding:
         """The first thing to try. May raise Fault: nothing else is then tried."""
         raise NotImplementedError
@@ -99,6 +106,7 @@ class TabularErp:
     async def begin(self, scope: Scope) -> None:
         """A new run starts: forget what earlier listings brought."""
         self._said.clear()
+        self._again = False
 
     async def listing(self, kind: Kind, scope: Scope, progress: Progress | None = None) -> Listing:
         """All records of `kind`; never raises Fault."""
@@ -115,17 +123,20 @@ class TabularErp:
         return Listing(kind=kind, entries=tuple(ordered), pages=1)
 
     async def find(self, kind: Kind, erp_id: str, scope: Scope, last: Record | None) -> Sighting:
-        """Look for one record in what the rows say, sessions beyond the scope too. Who is in none may be gone:
-        there is no narrower place to look, so only a further observation can confirm it (R13)."""
+        """Look for one record in rows read anew, sessions beyond the scope too: the narrowest place there is.
+        Who is in none is gone, unless the same was read again (R13)."""
+        if not self._again:
+            self._said.clear()
+            self._again = True
         first = scope.first - _LOOK_BACK
         wide = Scope(first=first, last=max(scope.last, scope.first + _LOOK_AHEAD), zone=scope.zone)
         try:
             for entry in await self._entries(kind, wide):
                 if entry.id == erp_id:
                     return Sighting(state="alive", entry=entry)
+            return Sighting(state="gone" if await self.newer(kind) else "unknown")
         except Fault:
-            pass
-        return Sighting(state="unknown")
+            return Sighting(state="unknown")
 
     async def check(self) -> tuple[Finding, ...]:
         """Whether it can be reached, a sample of each listing, what is new there, the clock."""

@@ -2,8 +2,8 @@
 
 Headings and conventions of people are the vendor's own (its import template, and a public project's scripts);
 how sessions and enrolments are laid out is invented, since no template is known: `ammon-demo.toml` says it, as
-a school's own profile would. The files lie in a WebDAV folder, written anew after every edit, and wherever
-`write` puts them. Nothing here imitates an API of Ammon: none is known.
+a school's own profile would. The files lie in a WebDAV folder, written anew every half hour and after every
+edit, and wherever `write` puts them. Nothing here imitates an API of Ammon: none is known.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import io
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ __all__ = ["DEMO_PASSWORD", "DEMO_USER", "AmmonSimulator", "AmmonSwitches", "sim
 
 _FIRST: dict[Numbered, int] = {"learner": 1, "speaker": 1, "group": 101, "sheet": 5001, "absence": 1}
 _LONGEST_CODE = 12
+_EVERY_MINUTES = 30
 _SPACE = uuid.UUID("6a0e5a52-9c0f-4d37-8a56-0d6f1c7c2b11")
 
 PEOPLE = (
@@ -83,7 +84,6 @@ class AmmonSimulator:
         self.switches = switches or AmmonSwitches()
         self.control = Control(clock)
         self.store = _Store(school, self.control, self.switches)
-        self._opened = self.control.now()
         self._made: tuple[int, dict[str, bytes]] | None = None
         self.app = controlled(
             self,
@@ -159,9 +159,12 @@ class AmmonSimulator:
         return sorted(self.files())
 
     def _modified(self) -> datetime:
-        """When the job wrote last: after the last edit."""
-        edits = self.control.edits
-        return datetime.fromisoformat(edits[-1]["at"]).replace(microsecond=0) if edits else self._opened
+        """When the job wrote last: every half hour, and after each edit."""
+        now = self.control.now().replace(second=0, microsecond=0)
+        by_plan = now - timedelta(minutes=now.minute % _EVERY_MINUTES)
+        if not self.control.edits:
+            return by_plan
+        return max(by_plan, datetime.fromisoformat(self.control.edits[-1]["at"]).replace(microsecond=0))
 
     def _exported(self) -> dict[str, bytes]:
         people, sessions = self.switches.people, self.switches.sessions

@@ -284,8 +284,8 @@ def of_session(absence: AbsenceRow, one: SessionRow) -> bool:
 
 
 def type_of(absence: AbsenceRow) -> AbsenceType:
-    """The TYPABSEN of a row: by its reason's name, else by what it is. Whether an absence is justified, its type
-    alone can say."""
+    """The TYPABSEN of a row: by its reason's name, else by what it is. Whether an absence is justified, its
+    type alone can say."""
     usual = TYPES[2] if absence.state == "late" else TYPES[3] if absence.justified else TYPES[0]
     named = next((one for one in TYPES if one.name == absence.reason), usual)
     return named if named.justified == absence.justified else usual

@@ -17,6 +17,7 @@ _REASONS: dict[str, str] = {
     "missing_name": _("no name"),
     "maybe_truncated": _("it fills its column to the last character: it was probably cut there"),
     "contradictory": _("the ERP says two different things of it"),
+    "no_key": _("the ERP gives it no key to know it by"),
     "id_twice": _("the ERP shows this key twice, differently"),
     "no_start_time": _("no start time"),
     "no_end_time": _("no end time"),

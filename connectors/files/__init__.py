@@ -33,7 +33,7 @@ class FolderSettings(BaseModel):
         json_schema_extra=NO_EFFECT_ON_PLANS,
     )
     oldest_hours: float = Field(
-        default=0.0,
+        default=72.0,
         ge=0,
         description="Exports older than this are refused: the export job has stopped. 0: any age will do",
         json_schema_extra=NO_EFFECT_ON_PLANS,

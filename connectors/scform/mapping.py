@@ -318,7 +318,8 @@ def attendance(turn: Turn, zone: str, reasons: Mapping[str, Reason]) -> Attendan
     """What the ERP notes of one person on one session; None where it notes nothing.
 
     An absence over the whole of their own turn is an absence; at its beginning, of a type of lateness, a late
-    arrival; at its end an early leave; anything else an absence of part of it."""
+    arrival; at its end an early leave; anything else an absence of part of it. A time in the hour that comes
+    twice reads back as the first of the two."""
     if turn.absence is None:
         return None
     since, until, type_id = turn.absence

@@ -7,6 +7,7 @@ learners' rows; a session's learners from its rows or from its groups.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -214,6 +215,8 @@ class TabularErp:
         if "members" in self._tables:
             over = {row.text("key") for row in learners if row.over}
             for row in await self._rows("members", scope):
+                if not row.text("learner"):
+                    continue
                 group = found.setdefault(row.text("group"), set())
                 if not row.over and row.text("learner") not in over:
                     group.add(row.text("learner"))
@@ -232,11 +235,14 @@ class TabularErp:
         return records.sessions(rows, self._zone, self._conventions, inside)
 
     async def _rows(self, sort: Sort, scope: Scope) -> list[Row]:
-        """The rows of a sort that bear a key. Raises Fault where there are none of that sort."""
+        """The rows of a sort; who or what bears no key gets one that says so, to be rejected by name. Raises
+        Fault where there are none of that sort."""
         if sort not in self._tables:
             raise about(FaultCode.no_file, sort, "the profile says nothing of them")
-        key = "learner" if sort == "members" else "key"
-        return [row for row in await self.rows(sort, scope) if row.text(key)]
+        found = await self.rows(sort, scope)
+        if sort in ("groups", "members"):
+            return found
+        return [row if row.text("key") else _keyless(row, n) for n, row in enumerate(found, 1)]
 
 
 def capabilities(
@@ -271,6 +277,11 @@ def _no_code_twice(rows: list[Row], field: str) -> None:
         code, name = row.text(field), row.text("name")
         if name and named.setdefault(code, name) != name:
             raise about(FaultCode.drift, row.file, f"code {code} cut? {named[code]} / {name}")
+
+
+def _keyless(row: Row, number: int) -> Row:
+    """A row without a key, under the number it has in its file or answer."""
+    return replace(row, fields={**row.fields, "key": f"#{row.line or number}"}, keyless=True)
 
 
 def _within(entry: Entry, scope: Scope) -> bool:

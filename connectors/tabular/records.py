@@ -15,13 +15,15 @@ from engine.records import Entry, Group, Learner, Problem, Sheet, Speaker
 
 @dataclass(frozen=True)
 class Row:
-    """One row: our fields as text, and where it stands. `cut`: fields whose values fill their column."""
+    """One row: our fields as text, and where it stands. `over`: the ERP says that it has ended. `cut`: fields
+    whose values fill their column. `keyless`: its key is none of the ERP's."""
 
     fields: Mapping[str, str]
     line: int
     file: str
     over: bool = False
     cut: tuple[str, ...] = ()
+    keyless: bool = False
 
     @property
     def where(self) -> str:
@@ -45,7 +47,7 @@ def learner(row: Row) -> Entry:
     return Entry(
         record=Learner(id=row.text("key"), **_person(row)),
         ended=row.over,
-        problems=_cut(row),
+        problems=_flaws(row),
         where=row.where,
     )
 
@@ -55,7 +57,7 @@ def speaker(row: Row) -> Entry:
     return Entry(
         record=Speaker(id=row.text("key"), **_person(row)),
         ended=row.over,
-        problems=_cut(row),
+        problems=_flaws(row),
         where=row.where,
     )
 
@@ -81,7 +83,7 @@ def sessions(
 def _session(
     row: Row, zone: str, conventions: Conventions, members: Mapping[str, frozenset[str]] | None
 ) -> Entry:
-    problems: list[Problem] = list(_cut(row))
+    problems: list[Problem] = list(_flaws(row))
     start, end = _span(row, zone, conventions, problems)
     groups = frozenset(listed(row.text("groups"), conventions.between))
     learners = frozenset(listed(row.text("learners"), conventions.between))
@@ -130,9 +132,11 @@ def _person(row: Row) -> dict[str, str]:
     return {name: row.text(name) for name in ("last_name", "first_name", "email", "phone")}
 
 
-def _cut(row: Row) -> tuple[Problem, ...]:
-    """Values that fill their column to its limit: what was longer was cut there."""
-    return tuple(Problem(code="maybe_truncated", field=field, evidence=row.fields[field]) for field in row.cut)
+def _flaws(row: Row) -> tuple[Problem, ...]:
+    """What is wrong with a row as such: no key; values that fill their column, so that they were cut there."""
+    keyless = (Problem(code="no_key", field="id", evidence=row.where, row=True),) if row.keyless else ()
+    cut = (Problem(code="maybe_truncated", field=field, evidence=row.fields[field]) for field in row.cut)
+    return (*keyless, *cut)
 
 
 # Values

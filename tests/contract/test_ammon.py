@@ -18,7 +18,7 @@ from connectors.files.client import FilesClient
 from connectors.files.tables import Table, read
 from connectors.simulation.control import FaultOrder
 from connectors.simulation.school import School
-from engine.clock import VirtualClock, VirtualLoop
+from engine.clock import SystemClock, VirtualClock, VirtualLoop
 from engine.ports import Erp, Listing, Scope, Surroundings
 from engine.records import KINDS, Kind
 from tests.unit.test_http import T
@@ -322,3 +322,45 @@ def test_people_may_be_exported_by_hand(school: School, tmp_path: Path) -> None:
     assert meeting.ask(run) == ["20260914-VIE_PERSONNE.xls", "inscriptions.csv", "seances.xlsx"]
     people = read((tmp_path / "20260914-VIE_PERSONNE.xls").read_bytes())
     assert any("neuf@x.example" in row for row in people.rows)
+
+
+def test_a_row_without_a_key_is_told_of_not_dropped(school: School, tmp_path: Path) -> None:
+    meeting = Meeting(school, tmp_path, people="csv")
+
+    def run(client: FilesClient) -> Awaitable[dict[Kind, Listing]]:
+        path = tmp_path / "20260914-VIE_PERSONNE.csv"
+        heading, first, *others = path.read_text("utf-8-sig").splitlines()
+        bare = first[first.index(";") :]
+        path.write_text("\n".join([heading, bare, *others]) + "\n", encoding="utf-8")
+        os.utime(path, (NOW.timestamp(), NOW.timestamp()))
+        return whole_run(client)
+
+    listing = meeting.ask(run)["learner"]
+    (entry,) = (entry for entry in listing.entries if entry.id == "#2")
+    assert listing.complete and [(p.code, p.row) for p in entry.problems] == [("no_key", True)]
+    assert entry.where == "20260914-VIE_PERSONNE.csv › 2"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<!DOCTYPE x [<!ENTITY a "aaaa">]><D:multistatus xmlns:D="DAV:">&a;</D:multistatus>',
+        b"<html><body>Sign in</body></html>",
+        b"<D:multistatus",
+        b"",
+    ],
+)
+def test_a_listing_that_is_none_is_refused(body: bytes) -> None:
+    async def run() -> list[str]:
+        client = connector.open(
+            AmmonSettings(folder="https://files.example/export"),
+            Surroundings(
+                connection="dijon", zone=PARIS, country="FR", clock=SystemClock(), secret=str,
+                transport=httpx.MockTransport(lambda _request: httpx.Response(207, content=body)),
+            ),
+        )  # fmt: skip
+        listing = await client.listing("learner", WEEK)
+        await client.close()
+        return [listing.fault]
+
+    assert asyncio.run(run()) == ["not_json"]

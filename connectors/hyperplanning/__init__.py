@@ -90,9 +90,11 @@ class HyperplanningSettings(BaseModel):
             (self.course_family, self.course_rubrics),
         ):
             if bool(family) != bool(rubrics):
-                raise ValueError(_("a filter names a family and at least one of its rubrics"))
+                raise ValueError(_("a family together with at least one of its rubrics"))
             if family and self.protocol == "soap":
-                raise ValueError(_("families and rubrics are read through REST only"))
+                raise ValueError(
+                    _("no families or rubrics where the protocol is soap: they are read through REST")
+                )
         return self
 
 

@@ -100,7 +100,7 @@ class Absentees:
         )
         self._office(
             "record_absence",
-            identity=self._identity(learner),
+            identity=self._identity(learner, self._known()),
             start=f"{start:%Y-%m-%dT%H:%M}",
             end=f"{end:%Y-%m-%dT%H:%M}",
             justified=True,
@@ -149,21 +149,25 @@ class Absentees:
 
     def _away(self, day: date) -> list[tuple[Row, str]]:
         """(sheet, learner's Edusign id) of those absent from locked sheets of the day whose roll was called."""
+        known = self._known()
         return [
             (sheet, state["studentId"])
             for sheet in self._attendance.sheets(day)
             if sheet.fields["LOCKED"] and sheet.signed
             for state in sheet.fields["STUDENTS"]
-            if not state["state"] and self._identity(state["studentId"])
+            if not state["state"] and self._identity(state["studentId"], known)
         ]
 
-    def _identity(self, learner: str) -> str:
+    def _known(self) -> dict[str, str]:
+        """Hidden identities of the ERP's learners, by its keys."""
+        return {one["code"]: one["identity"] for one in self._told()["learners"]}
+
+    def _identity(self, learner: str, known: Mapping[str, str]) -> str:
         """A learner's hidden identity, by the key the sync gave; "" where the ERP has nobody."""
         row = self._edusign.store.rows["learner"][learner]
         if not row.identity.startswith("api:"):
             return row.identity
-        code = row.identity.partition("/")[2].partition("#")[0]
-        return next((one["identity"] for one in self._told()["learners"] if one["code"] == code), "")
+        return known.get(row.identity.partition("/")[2].partition("#")[0], "")
 
     def _told(self) -> dict[str, Any]:
         """The ERP's rows in neutral words."""

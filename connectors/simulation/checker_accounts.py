@@ -407,7 +407,8 @@ def minimum_requests(
     probes = sum(2 if kind in ("learner", "speaker") else 1 for kind, _id in looked_up)
     erp = erp_dump["least_requests"]["import"]
     if isinstance(erp, Mapping):
-        erp = erp[started.astimezone(ZoneInfo(erp_dump["zone"])).date().isoformat()]
+        day = started.astimezone(ZoneInfo(erp_dump["zone"])).date().isoformat()
+        erp = erp.get(day, erp[max(erp)])
     return {"erp": erp, "edusign": reads + records + probes}
 
 

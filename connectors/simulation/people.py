@@ -179,7 +179,8 @@ class _Writer:
             room = self.draw.pick([room.code for room in self.school.rooms if room.code not in one.rooms])
             self.do(at, "erp", "edit", one.identity, "rooms", (room,), "written", "room_changed", "sheet")
         at = self.sometime(1)
-        if (one := self.session(at, 2, 5)) is not None:
+        # Under a key that moves it is gone where it was, which takes two occurrences to prove (R12, R13).
+        if (one := self.session(at, 3, 6)) is not None:
             when = (("start", "17:00:00"), ("end", "18:30:00"))
             self.do(at, "erp", "move_session", one.identity, "", when, "written", "session_moved", "sheet")
         at = self.sometime(1)
@@ -278,7 +279,7 @@ class _Writer:
     def later_the_same_day(self) -> None:
         """A session moved to the evening as it is: where an ERP names it by its start, its key moves (R12)."""
         at = self.sometime(1)
-        one = self.session(at, 2, 5)
+        one = self.session(at, 3, 6)
         if one is None or one.end is None:
             return
         lasts = datetime.combine(one.day, one.end) - datetime.combine(one.day, one.start)

@@ -93,7 +93,8 @@ async def make(school: School) -> AsyncIterator[Make]:
 def truth(pair: Pair) -> dict[Kind, dict[str, Any]]:
     """What the simulator's own words call for, by kind and key."""
     told = pair.simulator.dump()["neutral"]
-    code = {row["identity"]: row["code"] for kind in told.values() for row in kind if "code" in row}
+    rows = [*told["groups"], *told["learners"], *told["staff"], *told["sessions"]]
+    code = {row["identity"]: row["code"] for row in rows}
     members: dict[str, set[str]] = {row["identity"]: set() for row in told["groups"]}
     learners = [row for row in told["learners"] if not row["departed"]]
     for row in learners:

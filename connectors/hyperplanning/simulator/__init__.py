@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -106,20 +107,28 @@ class HyperplanningSimulator:
         }
 
     def _least(self) -> dict[str, int]:
+        """By local day, from those of the week before the school's to its last."""
         groups, tds = len(self.store.groups), len(self.store.tdoptions())
+        placed = self.store.placed()
+        days = {
+            one.key: (sorted({session.day for session in placed[one.key]}), one.parent)
+            for one in self.store.all_courses()
+            if one.key in placed
+        }
         school, found = self.store.school, {}
-        for n in range((school.last - school.first).days + 1):
-            day = school.first + timedelta(days=n)
-            courses = self.store.courses_between(day, day + timedelta(days=connector.horizon_days - 1))
-            taking_place = sum(1 for one in courses if not one.parent)
+        for n in range(-7, (school.last - school.first).days + 1):
+            first = school.first + timedelta(days=n)
+            last = first + timedelta(days=connector.horizon_days - 1)
+            seen = [parent for of, parent in days.values() if _any_between(of, first, last)]
+            taking_place = seen.count(False)
             if self._over_soap():
                 # Keys and columns of people, groups, rooms and subjects; each TD group's promotion; courses.
                 columns = 4 + 4 + 2 + (2 if tds else 1) + 2 + 2
-                least = columns + tds + groups + 2 + len(courses) + taking_place
+                least = columns + tds + groups + 2 + len(seen) + taking_place
             else:
                 # Teachers, learners, promotions, TD groups, rooms, subjects, courses.
                 least = 7 + groups + -(-taking_place // _KEYS_PER_REQUEST)
-            found[day.isoformat()] = least
+            found[first.isoformat()] = least
         return found
 
     def _over_soap(self) -> bool:
@@ -130,6 +139,12 @@ class HyperplanningSimulator:
         if isinstance(answer, dict) and len(answer) == 1:
             return next(iter(answer.values()))
         return None
+
+
+def _any_between(days: list[date], first: date, last: date) -> bool:
+    """Whether one of these days, in order, lies between two others, both included."""
+    at = bisect_left(days, first)
+    return at < len(days) and days[at] <= last
 
 
 def _simulated(protocol: str, path: str) -> SimulatedErp:

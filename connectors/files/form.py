@@ -70,7 +70,7 @@ class FilesForm:
             "person": _plain(row.person.id),
             "last_name": _plain(row.person.last_name),
             "first_name": _plain(row.person.first_name),
-            "state": one.state,
+            "state": self._profile.states.get(one.state, one.state),
             "minutes_late": str(one.late or ""),
             "minutes_left_early": str(one.left_early or ""),
             "justified": self._profile.yes if one.justified else self._profile.no,

@@ -55,10 +55,11 @@ class TableProfile(Frozen):
 
 class FormProfile(Frozen):
     """The file by which people bring absences into the ERP: heading → what stands under it (`connectors.
-    files.form` names what there is)."""
+    files.form` names what there is). `states`: the ERP's words for absent, present, excluded."""
 
     name: str = "absences-{date}.csv"
     columns: dict[str, str] = Field(default_factory=dict)
+    states: dict[str, str] = Field(default_factory=dict)
     yes: str = "1"
     no: str = "0"
     date: str = "%d/%m/%Y"

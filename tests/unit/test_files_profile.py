@@ -354,3 +354,11 @@ def test_the_form_says_everything_where_the_profile_names_no_columns() -> None:
     assert line == "SEA1;14/09/2026;09:00;12:00;P1;'=cmd|x;Léa;present;12;;0;Maladie"
     with pytest.raises(BadProfile):
         FilesForm(FormProfile(columns={"A": "colour"}), surroundings())
+
+
+def test_ammons_form_bears_the_vendors_keys_and_booleans() -> None:
+    _name, content = FilesForm(load("builtin:ammon").form, surroundings()).form((row(justified=True),))
+    headings, line = content.decode("utf-8-sig").splitlines()
+    said = dict(zip(headings.split(";"), line.split(";"), strict=True))
+    assert (said["cRefExt"], said["Etat"], said["Justifiee"]) == ("P1", "Absent", "-1")
+    assert said["Date"] == "14/09/2026" and said["Motif"] == "Maladie"

@@ -1,4 +1,4 @@
-"""`python -m connectors simulate|demo|crash`: the simulators, and what drives them."""
+"""`python -m connectors simulate|demo|crash|files|profile`: simulators and what drives them, profiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.words import _
 def main(argv: list[str] | None = None) -> int:
     """Run a sub-command; its exit code (2: wrong usage)."""
     given = sys.argv[1:] if argv is None else argv
-    # What follows demo and crash is theirs to parse.
+    # What follows these is theirs to parse.
     if given[:1] == ["demo"]:
         from connectors.simulation.demo import main as demo
 
@@ -26,6 +26,14 @@ def main(argv: list[str] | None = None) -> int:
         from connectors.simulation.crash import main as crash
 
         return crash(given[1:])
+    if given[:1] == ["files"]:
+        from connectors.files.command import main as files
+
+        return files(given[1:])
+    if given[:1] == ["profile"]:
+        from connectors.profile.command import main as profile
+
+        return profile(given[1:])
     parser = _parser()
     # argparse leaves positionals that follow an option unread.
     options, rest = parser.parse_known_args(given)

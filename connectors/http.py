@@ -129,7 +129,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class _Sent:
-    """What goes out with a request, and what is due: JSON, or text as it stands."""
+    """What goes out with a request, and what is due: JSON, or the body as it stands."""
 
     json: Any = None
     form: Mapping[str, str] | None = None
@@ -137,6 +137,7 @@ class _Sent:
     headers: tuple[tuple[str, str], ...] = ()
     accept: str = ""
     as_text: bool = False
+    as_bytes: bool = False
     soap: bool = False
 
 
@@ -166,9 +167,13 @@ class HttpSession:
         limits: Limits | None = None,
         capture: Callable[[Exchange], None] | None = None,
         empty_is_nothing: bool = False,
+        more_headers: Mapping[str, str] | None = None,
+        more_secrets: tuple[str, ...] = (),
     ) -> None:
         """`header` is (name, format with `{secret}`); nothing is sent yet. `empty_is_nothing`: a success
         without a body means that nothing was found (None), not that the answer broke off.
+
+        `more_headers` go with every request; `more_secrets` are what they and queries hold that nobody may see.
 
         `timeout_seconds` spans one request from its leaving to the last byte of its answer; waiting for the
         budget is not counted.
@@ -180,9 +185,12 @@ class HttpSession:
         self._system = system
         self._base_url = base_url.rstrip("/")
         self._header_format = header[1]
-        self._header = (header[0], header[1].format(secret=secret))
+        # Without a secret yet (a login gives it), no header: a bare "Bearer " is none.
+        self._header = (header[0], header[1].format(secret=secret) if secret else "")
         self._secret = secret
         self._secrets: tuple[str, ...] = (secret,)
+        self._more_headers = tuple((more_headers or {}).items())
+        self._more_secrets = more_secrets
         self._clock = clock
         self._jitter = jitter
         self._timeout = timeout_seconds
@@ -194,7 +202,7 @@ class HttpSession:
 
     def redacted(self, text: str) -> str:
         """`text` without the secret."""
-        for secret in self._secrets:
+        for secret in (*self._secrets, *self._more_secrets):
             text = text.replace(secret, "***") if secret else text
         return text
 
@@ -235,6 +243,18 @@ class HttpSession:
         sent = _Sent(accept=accept, as_text=True)
         text: str = await self._again(lambda: self._once(route, None, None, sent, write=False))
         return text
+
+    async def read_bytes(
+        self,
+        route: str,
+        values: Mapping[str, str] | None = None,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> bytes:
+        """The body of a read as it came, of any kind; asked again where waiting can help. Raises Fault."""
+        sent = _Sent(accept="*/*", as_bytes=True, headers=headers)
+        body: bytes = await self._again(lambda: self._once(route, values, None, sent, write=False))
+        return body
 
     async def call(self, route: str, envelope: bytes, action: str, *, write: bool = False) -> str:
         """The text that answers a SOAP envelope, a SOAP fault (status 500) too; a read is asked again where
@@ -327,7 +347,7 @@ class HttpSession:
         # Bytes: a stray character in a key must not end in an encoding error that quotes it.
         headers = [
             (name.encode(), value.encode())
-            for name, value in (self._header, ("Accept", sent.accept), *sent.headers)
+            for name, value in (self._header, ("Accept", sent.accept), *self._more_headers, *sent.headers)
             if value
         ]
         request = self._opened().build_request(
@@ -402,6 +422,8 @@ class HttpSession:
             raise self._refusal(response, body, route, write)
         if status == 204:
             return None
+        if sent.as_bytes:
+            return body
         if sent.as_text and (start or write):
             return body.decode("utf-8", "replace")
         if not start:

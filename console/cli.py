@@ -78,6 +78,10 @@ def _main(argv: Sequence[str]) -> int:
     return _dispatch(command, arguments, beyond, session)
 
 
+_OF_CONNECTORS = ("files", "profile")
+"""Commands that the connectors' own room carries out, every word of them."""
+
+
 def _on_a_terminal() -> bool:
     """Whether screens can be shown: a person at both ends, and a terminal that moves its cursor."""
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
@@ -85,7 +89,7 @@ def _on_a_terminal() -> bool:
 
 def _absorbed(command: str, arguments: argparse.Namespace, beyond: Sequence[str]) -> bool:
     """Words argparse has no place for that still belong to the command."""
-    if command in ("demo", "simulate"):
+    if command in ("demo", "simulate", *_OF_CONNECTORS):
         return True  # that room's own options
     if command == "events" and not any(word.startswith("--") for word in beyond):
         arguments.query += beyond  # -word, and words that stand after an option
@@ -102,6 +106,8 @@ def _dispatch(command: str, arguments: argparse.Namespace, beyond: Sequence[str]
         return demo.play(session, [*_passed_on(command, arguments), *beyond])
     if command in ("demo", "simulate"):
         processes.become("connectors", [command, *_passed_on(command, arguments), *beyond])
+    if command in _OF_CONNECTORS:
+        processes.become("connectors", [command, *arguments.words, *beyond])
     if command == "engine":
         if arguments.foreground and arguments.verb == "start":
             processes.become("engine", ["serve", *processes.engine_place(session)])

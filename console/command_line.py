@@ -151,6 +151,14 @@ def parser() -> argparse.ArgumentParser:
     ):
         simulate.add_argument(option, type=int, metavar="N", help=what)
 
+    # Without -h: these words are that room's to parse.
+    for name, what in (
+        ("files", _("files an ERP exports: guess headings, rate rows, save a profile (show, save)")),
+        ("profile", _("a REST ERP by the vendor's document: template, check, probe")),
+    ):
+        passed_on = command(name, what, add_help=False)
+        passed_on.add_argument("words", metavar="…", nargs=argparse.REMAINDER)
+
     engine = command("engine", _("start, stop or look at the engine"))
     engine.add_argument("verb", choices=("start", "stop", "status"))
     engine.add_argument("--foreground", action="store_true", help=_("start: stay in this terminal"))

@@ -78,4 +78,12 @@ _EXPLAINED: dict[FaultCode, str] = {
     FaultCode.outcome_unknown: _("no answer to a write in time"),
     FaultCode.unreachable: _("no connection; check the address and the network"),
     FaultCode.drift: _("a field it relies on is missing or of another shape"),
+    FaultCode.swapped_dates: _(
+        "day and month are read the other way round there; correct the order in the settings"
+    ),
+    FaultCode.no_file: _("the file is not there; see that the export ran"),
+    FaultCode.half_written: _("the file is not whole (yet); it is read again at the next run"),
+    FaultCode.unreadable: _("the file cannot be read"),
+    FaultCode.heading_gone: _("a heading is not the one it was; correct the export, or save the profile anew"),
+    FaultCode.own_only: _("the account sees its own records only; ask for the right to see everybody's"),
 }

@@ -40,6 +40,12 @@ class FaultCode(StrEnum):
     outcome_unknown = "outcome_unknown"  # a write went unanswered: it may have been done
     unreachable = "unreachable"  # no connection: nothing was sent
     drift = "drift"  # a field this connector maps is gone or of another shape
+    swapped_dates = "swapped_dates"  # dates are read there in another order: another week would be synced
+    no_file = "no_file"  # an export that is due does not lie there
+    half_written = "half_written"  # a file that is still being written, or was cut
+    unreadable = "unreadable"  # a file that is no table, or too large to be one
+    heading_gone = "heading_gone"  # a heading of a file was renamed, is gone, or stands twice
+    own_only = "own_only"  # the account is shown its own records only, and the rest is silently missing
 
 
 class Fault(Exception):

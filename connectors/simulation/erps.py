@@ -25,6 +25,9 @@ _SIMULATED: Mapping[str, str] = {
     "hyperplanning-soap": "connectors.hyperplanning.simulator:simulated_over_soap",
     "aimaira": "connectors.aimaira.simulator:simulated",
     "aurion": "connectors.aurion.simulator:simulated",
+    "scform": "connectors.scform.simulator:simulated",
+    "ammon": "connectors.ammon.simulator:simulated",
+    "profile": "connectors.profile.simulator:simulated",
 }
 """Where each simulator's package says the rest, as "module:name"."""
 

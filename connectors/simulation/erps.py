@@ -6,7 +6,7 @@ Nothing of a vendor is loaded before its name is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from connectors.simulation.school import School
 from engine.clock import Clock
 from engine.ports import Connector
+from engine.records import Kind
 
 if TYPE_CHECKING:
     from connectors.simulation.scenes import ErpSimulator
@@ -42,6 +43,8 @@ class SimulatedErp:
     before each answer) and `secret` names the one that holds the secret. `simulator` of (school, clock,
     switches). `settings` of (address, reference of the secret): the connection's own table, plain values.
     `fallback_reason`: the ERP's own of absences whose reason is not mapped, where it takes reasons.
+    `mapped`: per kind one field of the vendor's answers, by the vendor's name, without which the connector must
+    stop. `per_minute`: requests a minute the vendor documents; 0 where it names no limit.
     """
 
     connector: Connector
@@ -50,6 +53,8 @@ class SimulatedErp:
     simulator: Callable[[School, Clock, Any], ErpSimulator]
     settings: Callable[[str, str], dict[str, Any]]
     fallback_reason: str = ""
+    mapped: Mapping[Kind, str] = field(default_factory=dict)
+    per_minute: int = 0
 
     def key(self, switches: BaseModel) -> str:
         """The secret a simulator with these switches accepts."""

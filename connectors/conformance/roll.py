@@ -1,0 +1,154 @@
+"""Checks of how a connector writes absences: once, whatever happens, and read back from the ERP itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from connectors.conformance.bench import Bench, Played, Skipped, expect
+from connectors.conformance.bench import MONDAY
+from engine.attendance import Attendance, Standing
+from engine.ports import ErpAttendance, Fault, FaultCode
+from engine.records import Sheet
+
+_FRIDAY_EVENING = datetime(2026, 11, 20, 18, tzinfo=UTC)
+"""Sessions of the week were held."""
+
+
+@dataclass
+class Lesson:
+    """A session that was held, and one learner of it who was not there."""
+
+    played: Played
+    attendance: ErpAttendance
+    session: Sheet
+    session_identity: str
+    learner: str
+    learner_identity: str
+    reason: str
+
+    @property
+    def absent(self) -> Attendance:
+        return Attendance(sheet=self.session.id, person=self.learner, state="absent", reason=self.reason)
+
+    async def standing(self) -> Standing:
+        """What the ERP holds of this learner now, as the connector reads it."""
+        await self.played.erp.begin(self.played.scope)
+        found = await self.attendance.standing((self.session,), self.played.scope)
+        expect(found.complete, "what the ERP holds of a session", found.fault_line, "engine/ports.py: standing")
+        mine = tuple(one for one in found.attendances if one.person == self.learner)
+        return found.model_copy(update={"attendances": mine})
+
+    def held(self) -> list[dict[str, Any]]:
+        """The rows that the ERP really holds of the absence."""
+        start, end = self.session.start, self.session.end
+        assert start is not None and end is not None
+        return [
+            row
+            for row in self.played.neutral()["absences"]
+            if row["removed"] is None
+            and row["identity"] == self.learner_identity
+            and row["state"] == "absent"
+            and (row["session"] == self.session_identity or _overlaps(row, start, end))
+        ]
+
+    async def write(self, standing: Standing) -> None:
+        await self.attendance.write(self.session, (self.absent,), standing.attendances)
+
+
+async def timeout_after_commit(bench: Bench) -> None:
+    """A write whose answer never comes is told as unknown, is sent once, and stands once when looked up."""
+    lesson = await _lesson(bench)
+    standing = await lesson.standing()
+    lesson.played.wire.mute = True
+    fault: Fault | None = None
+    try:
+        await lesson.write(standing)
+    except Fault as raised:
+        fault = raised
+    expect(
+        fault is not None and fault.committed == "unknown" and fault.code is FaultCode.outcome_unknown,
+        "outcome_unknown, which may have been done, where the answer to a write never came",
+        "no fault" if fault is None else f"{fault.code.value}, committed {fault.committed}",
+        "R37",
+    )
+    expect(len(lesson.held()) == 1, "one row in the ERP after an unanswered write", _rows(lesson), "R37")
+    await lesson.write(await lesson.standing())
+    expect(len(lesson.held()) == 1, "one row after it was looked up and settled", _rows(lesson), "R37")
+
+
+async def idempotent_write(bench: Bench) -> None:
+    """The same absence written twice is one."""
+    lesson = await _lesson(bench)
+    await lesson.write(await lesson.standing())
+    expect(len(lesson.held()) == 1, "one row in the ERP after a write", _rows(lesson), "engine/ports.py: write")
+    others = _others(lesson)
+    await lesson.write(await lesson.standing())
+    expect(len(lesson.held()) == 1, "one row after the same write again", _rows(lesson), "engine/ports.py: write")
+    expect(_others(lesson) == others, "nobody else's rows touched", "others changed", "R26")
+
+
+async def read_back(bench: Bench) -> None:
+    """What stands is read from the ERP: what was written is there, and what a person took away is not."""
+    lesson = await _lesson(bench)
+    await lesson.write(await lesson.standing())
+    stood = [one.state for one in (await lesson.standing()).attendances]
+    expect(stood == ["absent"], "the absence that was written", ", ".join(stood) or "nothing", "R26")
+    for row in lesson.held():
+        lesson.played.stand_in.hands["remove_absence"](code=int(row["code"]))
+    left = [one.state for one in (await lesson.standing()).attendances]
+    expect(
+        "absent" not in left,
+        "no absence once the ERP's people took it away",
+        "the absence that was sent",
+        "engine/ports.py: standing says what the ERP holds now; R26",
+    )
+
+
+async def _lesson(bench: Bench) -> Lesson:
+    """A held session, and a learner of it of whom the ERP holds nothing. Raises Skipped where none are written."""
+    played = bench.play(MONDAY, at=_FRIDAY_EVENING)
+    attendance = played.erp.attendance
+    if attendance is None or "absent" not in attendance.carries:
+        raise Skipped(_why_not(played))
+    sessions = {one["code"]: one for one in played.neutral()["sessions"]}
+    people = {one["code"]: one["identity"] for one in played.neutral()["learners"] if not one["departed"]}
+    listing = (await played.listings())["sheet"]
+    for entry in listing.entries:
+        sheet = entry.record
+        if not isinstance(sheet, Sheet) or entry.ended or any(one.row for one in entry.problems):
+            continue
+        row = sessions.get(entry.id)
+        known = [id for id in sorted(sheet.learners) if id in people]
+        if row is None or not known or sheet.start is None or sheet.end is None:
+            continue
+        if date.fromisoformat(row["local"]["day"]) <= MONDAY + timedelta(days=1) and sheet.end < _FRIDAY_EVENING:
+            who = known[0]
+            return Lesson(
+                played, attendance, sheet, row["identity"], who, people[who], bench.pair.fallback_reason
+            )
+    expect(False, "a session of this week with its learners", listing.fault_line or "none", "R13")
+    raise AssertionError("unreachable")
+
+
+def _why_not(played: Played) -> str:
+    for one in played.erp.capabilities:
+        if one.name.startswith("write") and one.why_off:
+            return f"{one.name} is off: {one.why_off}"
+    return "no capability of the connector writes absences"
+
+
+def _others(lesson: Lesson) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = lesson.played.neutral()["absences"]
+    return [row for row in rows if row["identity"] != lesson.learner_identity]
+
+
+def _rows(lesson: Lesson) -> str:
+    return f"{len(lesson.held())} rows"
+
+
+def _overlaps(row: dict[str, Any], start: datetime, end: datetime) -> bool:
+    if row["first_utc"] is None or row["last_utc"] is None:
+        return False
+    return datetime.fromisoformat(row["first_utc"]) < end and datetime.fromisoformat(row["last_utc"]) > start

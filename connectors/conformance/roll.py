@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from connectors.conformance.bench import Bench, Played, Skipped, expect
-from connectors.conformance.bench import MONDAY
+from connectors.conformance.bench import MONDAY, Bench, Played, Skipped, expect
 from engine.attendance import Attendance, Standing
 from engine.ports import ErpAttendance, Fault, FaultCode
 from engine.records import Sheet
@@ -125,11 +124,15 @@ async def _lesson(bench: Bench) -> Lesson:
             continue
         if date.fromisoformat(row["local"]["day"]) <= MONDAY + timedelta(days=1) and sheet.end < _FRIDAY_EVENING:
             who = known[0]
-            return Lesson(
-                played, attendance, sheet, row["identity"], who, people[who], bench.pair.fallback_reason
-            )
+            reason = await _reason(attendance, bench.pair.fallback_reason)
+            return Lesson(played, attendance, sheet, row["identity"], who, people[who], reason)
     expect(False, "a session of this week with its learners", listing.fault_line or "none", "R13")
     raise AssertionError("unreachable")
+
+
+async def _reason(attendance: ErpAttendance, named: str) -> str:
+    """The ERP's id of a reason named by its id or name."""
+    return next((one.id for one in await attendance.reasons() if named in (one.id, one.name)), named)
 
 
 def _why_not(played: Played) -> str:

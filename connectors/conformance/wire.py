@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import re
-import zipfile
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -70,7 +68,7 @@ class Wire:
             caught.append(message)
 
         written = len(self._control.writes)
-        await self._app(scope, replay if body or not caught else replay, catch)
+        await self._app(scope, replay, catch)
         if self.mute and len(self._control.writes) > written:
             self.mute = False
             await asyncio.sleep(_NEVER)
@@ -83,12 +81,14 @@ class Wire:
 
     def _changed(self, content: bytes) -> bytes:
         if self.renamed:
-            return _each_part(content, lambda part: renamed(part, self.renamed))
+            return renamed(content, self.renamed)
         return widened(content, self.widened) if self.widened else content
 
 
 def renamed(content: bytes, name: str) -> bytes:
-    """`content` with the word `name` spelled otherwise, as long as before, whatever its case or encoding."""
+    """`content` with the word `name` spelled otherwise, as long as before, whatever its case or encoding.
+
+    What is compressed keeps its words."""
     for spelled in (name.encode("utf-8"), name.encode("utf-16-le")):
         word = re.compile(rb"(?<![\w-])" + re.escape(spelled) + rb"(?![\w-])", re.IGNORECASE)
         width = len(spelled) // len(name)
@@ -113,17 +113,6 @@ def _beside(value: Any, name: str) -> Any:
         return value
     found = {key: _beside(one, name) for key, one in value.items()}
     return {**found, _UNKNOWN: "x"} if any(key.lower() == name for key in found) else found
-
-
-def _each_part(content: bytes, change: Any) -> bytes:
-    """`change` of the content, or of each file in it where it is a workbook."""
-    if not content.startswith(b"PK"):
-        return bytes(change(content))
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
-        for one in old.infolist():
-            new.writestr(one, change(old.read(one)))
-    return out.getvalue()
 
 
 def _fingerprint(scope: Scope, body: bytes) -> str:

@@ -176,4 +176,10 @@ simulated = SimulatedErp(
         ],
     },
     fallback_reason="Absence injustifiée",
+    mapped={
+        "speaker": ("Nom", "MailId"),
+        "learner": ("Nom", "MailId"),
+        "group": ("Nom",),
+        "sheet": ("Debut", "Reference"),
+    },
 )

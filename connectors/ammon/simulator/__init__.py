@@ -303,4 +303,9 @@ simulated = SimulatedErp(
         # The simulated job puts finished files into place.
         "settle_seconds": 0,
     },
+    mapped={
+        "speaker": ("PER_cNom", "psl_cEmail"),
+        "learner": ("PER_cNom", "psl_cEmail"),
+        "group": ("Libelle action",),
+    },
 )

@@ -339,4 +339,9 @@ simulated = SimulatedErp(
     secret="password",
     simulator=AurionSimulator,
     settings=_settings,
+    mapped={
+        "speaker": ("instructorLastName", "instructorEmail"),
+        "learner": ("learnerLastName", "learnerEmail"),
+        "sheet": ("startDateTime", "endDateTime"),
+    },
 )

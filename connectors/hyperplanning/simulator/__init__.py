@@ -29,6 +29,7 @@ from connectors.simulation.control import Control, controlled
 from connectors.simulation.erps import SimulatedErp
 from connectors.simulation.school import School
 from engine.clock import Clock
+from engine.records import Kind
 
 __all__ = [
     "DEMO_PASSWORD",
@@ -147,7 +148,7 @@ def _any_between(days: list[date], first: date, last: date) -> bool:
     return at < len(days) and days[at] <= last
 
 
-def _simulated(protocol: str, path: str) -> SimulatedErp:
+def _simulated(protocol: str, path: str, mapped: Mapping[Kind, tuple[str, ...]]) -> SimulatedErp:
     return SimulatedErp(
         connector=connector,
         switches=HyperplanningSwitches,
@@ -160,8 +161,21 @@ def _simulated(protocol: str, path: str) -> SimulatedErp:
             "password": secret,
             "accept_unverified": True,
         },
+        mapped=mapped,
     )
 
 
-simulated = _simulated("rest", HyperplanningSwitches().prefix)
-simulated_over_soap = _simulated("soap", HyperplanningSwitches().soap_root)
+simulated = _simulated(
+    "rest",
+    HyperplanningSwitches().prefix,
+    {
+        "speaker": ("nom",),
+        "learner": ("nom", "email"),
+        "group": ("nom",),
+        "sheet": ("jour_heure_debut", "duree", "etudiants"),
+    },
+)
+# Columns of people come over SOAP as arrays without names.
+simulated_over_soap = _simulated(
+    "soap", HyperplanningSwitches().soap_root, {"sheet": ("JourEtHeureDebut", "Duree")}
+)

@@ -376,6 +376,7 @@ simulated = SimulatedErp(
     secret="password",
     simulator=ProfileSimulator,
     fallback_reason="NONE",
+    mapped={"speaker": ("last",), "learner": ("last", "contacts"), "group": ("label",), "sheet": ("start", "time")},
     settings=lambda url, secret: {
         "url": url,
         "username": DEMO_USER,

@@ -394,4 +394,10 @@ simulated = SimulatedErp(
         "justified_types": ["4", "2"],
         "accept_unverified": True,
     },
+    mapped={
+        "speaker": ("Nom", "Email_Pro"),
+        "learner": ("Nom", "Email_Perso"),
+        "group": ("Libelle",),
+        "sheet": ("Debut", "Fin"),
+    },
 )

@@ -363,4 +363,10 @@ simulated = SimulatedErp(
         "absence_reasons": {str(code): reason for reason, code in MOTIVES.items()},
     },
     fallback_reason="1",
+    mapped={
+        "speaker": ("nom", "prenom", "email", "isFormateur"),
+        "learner": ("nomApprenant", "prenomApprenant", "email"),
+        "group": ("nomGroupe",),
+        "sheet": ("heureDebut", "heureFin", "nomMatiere", "codesApprenant"),
+    },
 )

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual import on
+from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding
 from textual.message import Message
@@ -30,6 +31,7 @@ from engine.words import _
 
 if TYPE_CHECKING:
     from console.engine_client import EngineClient
+    from console.glass import Glass
     from engine.service.models import ConnectionView, DashboardView
 
 T = TypeVar("T")
@@ -108,6 +110,7 @@ class Console(App[int]):
         """Per screen, the key of the row it is to open at."""
         self.recalled: list[str] = []
         """Lines entered in the palette, the latest last."""
+        self._glass: Glass | None = None
         self._clock = clock
         self._said_at = 0.0
         self._keymap_given = dict(keymap or {})
@@ -129,6 +132,18 @@ class Console(App[int]):
         gc.enable()
         gc.freeze()
         self.set_timer(ATTACH_AFTER, self.attachment.start)
+
+    def spare_the_line(self) -> None:
+        """Send to the terminal only what differs from what it shows."""
+        from console.glass import Glass, SparingDriver
+
+        self._glass = Glass()
+        self.driver_class = SparingDriver
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if self._glass is not None and isinstance(renderable, CompositorUpdate):
+            renderable = self._glass.through(renderable)
+        super()._display(screen, renderable)
 
     def on_unmount(self) -> None:
         self.attachment.close()

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -39,6 +40,9 @@ T = TypeVar("T")
 ATTACH_AFTER = 0.25
 """Seconds after the first paint until the client is imported: it would fight the first frames for the
 interpreter."""
+LOAD_AHEAD_AFTER = 1.0
+"""Seconds after the first paint until the other screens are loaded, so that the first key to one is as quick as
+the next."""
 SAID_SECONDS = 12.0
 COPY_MOST = 74_994
 """Bytes of an OSC 52 sequence's payload that terminals still take."""
@@ -50,6 +54,16 @@ class Answered(Message):
     def __init__(self, act: Callable[[], object]) -> None:
         super().__init__()
         self.act = act
+
+
+def _load_screens() -> None:
+    from importlib import import_module
+    from pkgutil import iter_modules
+
+    from console import screens
+
+    for one in iter_modules(screens.__path__, "console.screens."):
+        import_module(one.name)
 
 
 def _screen(module: str, name: str) -> Callable[[], Screen[Any]]:
@@ -132,6 +146,7 @@ class Console(App[int]):
         gc.enable()
         gc.freeze()
         self.set_timer(ATTACH_AFTER, self.attachment.start)
+        self.set_timer(LOAD_AHEAD_AFTER, Thread(target=_load_screens, daemon=True).start)
 
     def spare_the_line(self) -> None:
         """Send to the terminal only what differs from what it shows."""

@@ -282,6 +282,12 @@ class Terminal:
         return self.process.wait(PATIENCE)
 
     @property
+    def waited(self) -> float:
+        """Seconds in which its first thread could have gone on and the machine had no processor for it."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat") as turns:
+            return int(turns.read().split()[1]) / 1e9
+
+    @property
     def received(self) -> int:
         """Bytes that came so far."""
         return sum(len(chunk.content) for chunk in self.chunks)

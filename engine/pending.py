@@ -25,6 +25,7 @@ from engine.service.operations import Refusal
 from engine.sift import change_facets, sifted
 from engine.state.store import Store
 from engine.state.transaction import Transaction
+from engine.views import SKIPPED
 from engine.words import _
 
 KEPT = 8
@@ -136,7 +137,7 @@ def _read(tx: Transaction, names: tuple[str, ...], known: object) -> _Plans | No
                 )
                 for change in plan.changes
             ),
-            key=lambda row: row.change.bites_at or _NEVER,
+            key=lambda row: (row.change.hold.startswith(SKIPPED), row.change.bites_at or _NEVER),
         )
     return _Plans(key, tuple(heads), tuple(rows))
 

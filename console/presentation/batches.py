@@ -3,10 +3,12 @@ be undone (R42), and which mails may go out (R33)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from console.presentation.confirm import Confirmation, irreversible, named
+from console.presentation.changes import doing
+from console.presentation.confirm import NAMED, Confirmation, irreversible, named
 from console.presentation.line import Line, line, span
 from console.presentation.wording import counts
 from engine.words import _, ngettext
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
     from engine.service.models import ChangeRef, ItemView
 
 
-def _others(n: int, why: str) -> tuple[Line, ...]:
+def _others(n: int, one: str, many: str) -> tuple[Line, ...]:
     """A line on those that an action is not for."""
-    return (line(span(why.format(n=n), "warn")),) if n else ()
+    return (line(span(ngettext(one, many, n).format(n=n), "warn")),) if n else ()
 
 
 def _of(holds: Sequence[ItemView]) -> str:
@@ -39,7 +41,7 @@ def approve(
     return title.format(n=f"{len(refs):,}", of=_of(holds)), (
         *_whole(holds),
         *_those(refs),
-        *_others(others, _("{n} chosen ones are not held, and stay as they are.")),
+        *_others(others, "{n} other is not held, and stays.", "{n} others are not held, and stay."),
         *_mails(refs),
         *irreversible(refs),
         *(line(span(_("{name} is frozen: nothing is written there until it thaws.").format(name=name), "warn"))
@@ -55,7 +57,7 @@ def skip(refs: Sequence[ChangeRef], others: int, holds: Sequence[ItemView] = ())
     return title.format(n=f"{len(refs):,}", of=_of(holds)), (
         *_whole(holds),
         *_those(refs),
-        *_others(others, _("{n} chosen ones are left out already.")),
+        *_others(others, "{n} other is left out already.", "{n} others are left out already."),
         line(span(_("For as long as they stay the same; s on one takes it up again."), "dim")),
     )
 
@@ -65,7 +67,7 @@ def take_up(refs: Sequence[ChangeRef], others: int) -> Confirmation:
     title = ngettext("Take {n} change up again?", "Take {n} changes up again?", len(refs))
     return title.format(n=f"{len(refs):,}"), (
         *_those(refs),
-        *_others(others, _("{n} chosen ones wait for something else.")),
+        *_others(others, "{n} other waits for something else.", "{n} others wait for something else."),
         line(span(_("The next plan has them again; what a brake held before, it holds again."), "dim")),
     )
 
@@ -75,7 +77,7 @@ def write(refs: Sequence[ChangeRef], others: int) -> Confirmation:
     title = ngettext("Write {n} change now?", "Write {n} changes now?", len(refs))
     return title.format(n=f"{len(refs):,}"), (
         *_those(refs),
-        *_others(others, _("{n} others are held or left out, and are not written.")),
+        *_others(others, "{n} other is held or left out.", "{n} others are held or left out."),
         *_mails(refs),
         *irreversible(refs),
         line(span(_("Both sides are read again first: what is no longer the same is not written, but listed."),
@@ -85,12 +87,11 @@ def write(refs: Sequence[ChangeRef], others: int) -> Confirmation:
 
 def _those(refs: Sequence[ChangeRef]) -> tuple[Line, ...]:
     """How many of what, where, and the first ones by name."""
-    kinds: dict[str, int] = {}
-    for one in refs:
-        kinds[f"{one.verb} {one.kind}"] = kinds.get(f"{one.verb} {one.kind}", 0) + 1
+    kinds = {doing(*what): n for what, n in Counter((one.verb, one.kind) for one in refs).items()}
     where = sorted({one.connection for one in refs})
     said = [line(span(counts(kinds), "strong"), span("  " + ", ".join(where), "dim"))] if len(refs) > 1 else []
-    return (*said, *named([f"{one.verb} {one.kind} {one.label or one.id}" for one in refs]))
+    first = [f"{doing(one.verb, one.kind)} {one.label or one.id}" for one in refs[:NAMED]]
+    return (*said, *named(first, len(refs)))
 
 
 def _mails(refs: Sequence[ChangeRef]) -> tuple[Line, ...]:

@@ -40,7 +40,11 @@ VERBS: dict[str, Role] = {
 }  # fmt: skip
 """Verbs that add and verbs that take away, by their role."""
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+_WHOLE = frozenset({"add", "remove", "archive", "withdraw", "unlink"})
+"""Verbs that say all there is to say: their fields are who is meant, or what stands there still."""
 _NAMES = ("first_name", "last_name", "name")
+_ROOMY = 76
+"""Columns from which on a row has room to say what would be written."""
 _WIDE = 44
 """Columns from which on a row shows what a field was before."""
 
@@ -50,34 +54,40 @@ def state(hold: str) -> State:
     return "skipped" if hold.startswith("skipped") else "held" if hold else "ready"
 
 
+def doing(verb: str, kind: str) -> str:
+    """What a change does to a record of a kind: people come to a sheet and leave it, the sheet stays."""
+    to_roster = {"add": _("add to {kind}"), "remove": _("take off {kind}")}
+    return to_roster.get(verb, "{verb} {kind}").format(verb=verb, kind=kind)
+
+
 # Rows
 
 
-def slots(several: bool) -> tuple[Slot, ...]:
+def slots(several: bool, width: int) -> tuple[Slot, ...]:
     return (
         Slot(_("state"), 7),
         Slot(_("bites"), 16),
         Slot(_("change"), 15),
-        Slot(_("who"), 16, 2),
-        Slot(_("what"), 20, 4),
+        Slot(_("who"), 14, 2),
+        Slot(_("what"), 20 if width >= _ROOMY else 12, 4),
         *([Slot(_("connection"), 10, 0, 1)] if several else []),
         Slot(_("people"), 6, 0, 2, True),
     )
 
 
 def heading(width: int, several: bool) -> Line:
-    return titles(slots(several), width)
+    return titles(slots(several, width), width)
 
 
 def row(one: ChangeRow, now: datetime, width: int, look: Look, several: bool, signs: Signs) -> Line:
     """A change as a row of its screen."""
     change = one.change
-    columns = slots(several)
+    columns = slots(several, width)
     room = widths(columns, width).get(4, 20)
     content = [
         _state_cell(change.hold, signs),
         bites(change.bites_at, now, look),
-        Cell.of(f"{change.verb} {change.kind}", VERBS.get(change.verb, "")),
+        Cell.of(doing(change.verb, change.kind), VERBS.get(change.verb, "")),
         Cell.of(change.label or change.erp_id or change.edusign_id, "strong"),
         Cell(what(change, now, look, signs, before=room >= _WIDE)),
         *([Cell.of(one.connection, "dim")] if several else []),
@@ -101,7 +111,7 @@ def what(change: ChangeView, now: datetime, look: Look, signs: Signs, *, before:
     said = [
         _field(name, change, now, look, signs, before)
         for name in _touched(change)
-        if change.verb != "create" or name not in _NAMES
+        if (change.verb != "create" or name not in _NAMES) and change.verb not in _WHOLE
     ]
     return joined([one for one in said if one], ", ") or line(span(change.reason, "dim"))
 
@@ -170,7 +180,7 @@ def detail(
         *folded(
             line(
                 span(change.label or change.erp_id, "title"),
-                span(f"  {change.verb} {change.kind}", VERBS.get(change.verb, "strong")),
+                span(f"  {doing(change.verb, change.kind)}", VERBS.get(change.verb, "strong")),
                 span(f"  {change.erp_id}  {one.connection}", "dim"),
             ),
             width,
@@ -204,13 +214,13 @@ def cause(hold: str) -> str:
     """Why changes of this `hold` wait, in few words."""
     word, _space, rest = hold.partition(" ")
     if word == "limit":
-        return _("more than the limit allows ({what})").format(what=rest)
+        return _("over the limit: {what}").format(what=rest)
     return {
         "compare_only": _("first contact"),
-        "options": _("an option, filter or mapping changed"),
-        "sealed": _("the session of a signed or locked sheet moved"),
-        "soon": _("it stands on a session of the next 24 hours"),
-        "archived_other_name": _("the archived record found for it bears another name"),
+        "options": _("an option changed"),
+        "sealed": _("a signed sheet moved"),
+        "soon": _("session within 24 h"),
+        "archived_other_name": _("archived under another name"),
     }.get(hold, hold.replace("_", " "))
 
 
@@ -251,18 +261,34 @@ def spoils(at: datetime | None, people: int, now: datetime, look: Look) -> str:
 def _values(
     change: ChangeView, record: RecordView | None, now: datetime, width: int, look: Look
 ) -> tuple[Line, ...]:
+    """Its fields on both sides; of what is made all of it, and who comes and goes by name."""
+    known = {field.field: field for field in record.fields} if record is not None else {}
     names = _touched(change)
-    plain = [n for n in names if not isinstance(_either(change, n), list)]
-    lists = [n for n in names if n not in plain]
-    lines: list[Line] = []
-    if not change.before and change.verb in ("create", "link", "restore"):
-        lines += told([(words(n)[: LABEL - 1], shown(change.after.get(n), now, look)) for n in plain], width)
+    rosters = [n for n in names if n not in known and isinstance(_either(change, n), list)]
+    plain = [n for n in names if n not in rosters]
+    if change.verb in _WHOLE or (not change.before and change.verb in ("create", "link", "restore")):
+        lines = _alone(plain, change, known, now, width, look)
     else:
-        known = {field.field: field for field in record.fields} if record is not None else {}
-        lines += beside([_sides(n, change, known.get(n), now, look) for n in plain], width)
-    for name in lists:
-        lines += _people(name, change, record, width)
-    return tuple(lines)
+        lines = beside([_sides(n, change, known.get(n), now, look) for n in plain], width)
+    return (*lines, *(part for name in rosters for part in _people(name, change, record, width)))
+
+
+def _alone(
+    names: Sequence[str],
+    change: ChangeView,
+    known: Mapping[str, FieldView],
+    now: datetime,
+    width: int,
+    look: Look,
+) -> tuple[Line, ...]:
+    """What a new record would hold, or one that goes holds still: one value after the other."""
+    parts = []
+    for name in names:
+        content = _either(change, name)
+        if isinstance(content, list):
+            content = known[name].erp or known[name].edusign
+        parts.append(line(span(f"{words(name)} ", "dim"), span(shown(content, now, look))))
+    return folded(joined(parts, "  "), width) if parts else ()
 
 
 def _sides(name: str, change: ChangeView, field: FieldView | None, now: datetime, look: Look) -> Sides:
@@ -270,6 +296,8 @@ def _sides(name: str, change: ChangeView, field: FieldView | None, now: datetime
     new, old = change.after.get(name), change.before.get(name)
     if field is None:
         return Sides(words(name), shown(new, now, look), "…", shown(old, now, look))
+    if isinstance(field.erp, list) or isinstance(field.edusign, list):
+        return Sides(words(name), field.erp or [], shown(field.base, now, look), field.edusign or [])
     note = ""
     if new not in (field.erp, field.erp_canonical):
         note = _("written: {value}").format(value=shown(new, now, look) or _("(empty)"))
@@ -283,6 +311,10 @@ def _people(name: str, change: ChangeView, record: RecordView | None, width: int
     old, new = change.before.get(name) or (), change.after.get(name) or ()
     come, gone = _lacking(new, old), _lacking(old, new)
     kept = len(old) - len(gone)
+    if not old:
+        return labelled(
+            words(name)[: LABEL - 1], line(span(", ".join(names.get(one, one) for one in come))), width
+        )
     parts: list[Line] = [line(span(f"+{names.get(one, one)}", "added")) for one in come]
     parts += [line(span(f"-{names.get(one, one)}", "removed")) for one in gone]
     if kept:
@@ -347,7 +379,7 @@ def _added(plans: Sequence[PlanHead]) -> dict[str, int]:
 
 def _plan_of(plans: Sequence[PlanHead], now: datetime, look: Look) -> str:
     oldest = min(one.made_at for one in plans)
-    text = _("plan of {at}") if len(plans) == 1 else _("plans of {at} on")
+    text = _("plan of {at}") if len(plans) == 1 else _("plans since {at}")
     return text.format(at=when(oldest, now, look))
 
 

@@ -20,11 +20,12 @@ Confirmation = tuple[str, tuple[Line, ...]]
 """The question, and what is said under it."""
 
 
-def named(labels: Sequence[str]) -> tuple[Line, ...]:
-    """The first ones by name, and how many more there are."""
+def named(labels: Sequence[str], total: int | None = None) -> tuple[Line, ...]:
+    """The first ones by name, and how many more there are. `total`: of how many, where not all are given."""
     lines = [line("  ", span(label)) for label in labels[:NAMED]]
-    if (more := len(labels) - NAMED) > 0:
-        lines.append(line(span(ngettext("  and {n} more", "  and {n} more", more).format(n=more), "dim")))
+    if (more := (len(labels) if total is None else total) - NAMED) > 0:
+        said = ngettext("  and {n} more", "  and {n} more", more)
+        lines.append(line(span(said.format(n=f"{more:,}"), "dim")))
     return tuple(lines)
 
 

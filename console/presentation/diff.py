@@ -15,6 +15,8 @@ from engine.words import _
 Side: TypeAlias = Literal["same", "old", "new"]
 AROUND = 12
 """Characters of agreement that are kept on either side of a difference."""
+LEAST = 3
+"""So many characters two values have in common by more than chance, but for their beginnings and ends."""
 LONG = 400
 """Values longer than this are compared by words: characters of a text that long say nothing."""
 
@@ -30,14 +32,19 @@ def pieces(old: str, new: str) -> tuple[Piece, ...]:
     """`old` and `new` as runs: `same` and `old` together are `old`, `same` and `new` are `new`."""
     left, right = _units(old), _units(new)
     found: list[Piece] = []
-    for tag, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        if tag == "equal":
-            found.append(Piece("same", "".join(left[a:b])))
+    a = c = 0
+    for block in SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks():
+        at_end = block.a + block.size == len(left) and block.b + block.size == len(right)
+        at_start = block.a == block.b == 0
+        if block.size < LEAST and not (at_start or at_end):
             continue
-        if a < b:
-            found.append(Piece("old", "".join(left[a:b])))
-        if c < d:
-            found.append(Piece("new", "".join(right[c:d])))
+        if a < block.a:
+            found.append(Piece("old", "".join(left[a : block.a])))
+        if c < block.b:
+            found.append(Piece("new", "".join(right[c : block.b])))
+        a, c = block.a + block.size, block.b + block.size
+        if block.size:
+            found.append(Piece("same", "".join(left[block.a : a])))
     return tuple(found)
 
 

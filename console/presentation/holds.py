@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from console.presentation.changes import VERBS, approving, as_many_as_fit, cause, spoils, what
+from console.presentation.changes import VERBS, approving, as_many_as_fit, cause, doing, spoils, what
 from console.presentation.items import bites
 from console.presentation.line import Cell, Line, Slot, cells, folded, line, span, titles
 from console.presentation.sides import told
@@ -34,10 +34,9 @@ class Group:
 def slots(several: bool) -> tuple[Slot, ...]:
     return (
         Slot(_("bites"), 16),
-        Slot(_("held"), 5, 0, 0, True),
-        Slot(_("cause"), 22, 3),
-        Slot(_("changes"), 18, 2),
-        Slot(_("first ones"), 12, 3, 3),
+        Slot(_("held"), 18, 1),
+        Slot(_("cause"), 20, 2),
+        Slot(_("first ones"), 10, 4),
         *([Slot(_("connection"), 10, 0, 1)] if several else []),
         Slot(_("people"), 6, 0, 2, True),
     )
@@ -53,9 +52,8 @@ def row(group: Group, now: datetime, width: int, look: Look, several: bool) -> L
     first = ", ".join(one.change.label or one.change.erp_id for one in group.first)
     content = [
         bites(item.bites_at, now, look),
-        Cell.of(f"{group.count:,}", "warn"),
-        Cell.of(_of_kind(item), "strong"),
-        Cell.of(counts(item.data.get("verbs") or {}) or item.label),
+        Cell.of(_held(group), "warn"),
+        Cell.of(cause(item.code), "strong"),
         Cell.of(first),
         *([Cell.of(item.connection, "dim")] if several else []),
         Cell.of(item.people or "", "dim"),
@@ -63,8 +61,17 @@ def row(group: Group, now: datetime, width: int, look: Look, several: bool) -> L
     return cells(slots(several), content, width)
 
 
-def _of_kind(item: ItemView) -> str:
-    return f"{cause(item.code)} ({item.kind})" if item.kind else cause(item.code)
+def _doings(item: ItemView) -> dict[str, int]:
+    """How many of a hold's changes do what; of one kind of record, what they do to it."""
+    verbs: dict[str, int] = item.data.get("verbs") or {}
+    return {doing(verb, item.kind) if item.kind else verb: n for verb, n in verbs.items()}
+
+
+def _held(group: Group) -> str:
+    """How many changes of what."""
+    doings = list(_doings(group.item))
+    what = doings[0] if len(doings) == 1 else group.item.kind or _("changes")
+    return f"{group.count:,} {what}"
 
 
 def detail(group: Group, now: datetime, width: int, look: Look, signs: Signs) -> tuple[Line, ...]:
@@ -76,7 +83,7 @@ def detail(group: Group, now: datetime, width: int, look: Look, signs: Signs) ->
     ]
     facts = [
         (_("decided"), item.data.get("decided")),
-        (_("verbs"), counts(item.data.get("verbs") or {})),
+        (_("held"), counts(_doings(item))),
         (_("fields"), counts(item.data.get("fields") or {})),
         (_("bites"), spoils(item.bites_at, item.people, now, look)),
     ]
@@ -86,7 +93,7 @@ def detail(group: Group, now: datetime, width: int, look: Look, signs: Signs) ->
         change = one.change
         lines.append(
             line(
-                span(f"{change.verb} {change.kind} ", VERBS.get(change.verb, "")),
+                span(f"{doing(change.verb, change.kind)} ", VERBS.get(change.verb, "")),
                 span(f"{change.label or change.erp_id}  ", "strong"),
                 *what(change, now, look, signs, before=True),
             )
@@ -102,7 +109,7 @@ def summary(groups: Sequence[Group], filtered: bool, marks: int, width: int) -> 
     stopped = sum(one.count for one in groups)
     head = ngettext("{n} hold", "{n} holds", len(groups)).format(n=len(groups))
     parts = [
-        line(span(head, "strong"), span(_(" match the filter") if filtered else "", "info")),
+        line(span(head, "strong"), span(_(" found by the filter") if filtered else "", "info")),
         line(span(ngettext("{n} change waits", "{n} changes wait", stopped).format(n=f"{stopped:,}"), "warn")),
     ]
     if marks:

@@ -9,6 +9,7 @@ from typing import Any
 from console.presentation.columns import display_width
 from console.presentation.diff import as_text, two
 from console.presentation.line import Line, Role, Span, filled, fitted, folded, line, span
+from engine.printable import printable
 from engine.words import _
 
 NO_BASE = object()
@@ -80,6 +81,7 @@ LABEL = 10
 def labelled(label: str, content: Line, width: int, role: Role = "dim") -> tuple[Line, ...]:
     """`label  content`, its further lines under the content."""
     lines = folded(content, max(width - LABEL, 10))
+    label = printable(label)
     return tuple(
         (Span(f"{label:<{LABEL}}"[:LABEL] if n == 0 else " " * LABEL, role), *one)
         for n, one in enumerate(lines)

@@ -210,7 +210,7 @@ def _not_held(refs: Sequence[ChangeRef]) -> str:
 
 def _approved(n: int) -> str:
     text = ngettext("{n} approved.", "{n} approved.", n).format(n=n) if n else _("Approved.")
-    return text + " " + _("An open window takes it up by itself, else the next run; w writes now.")
+    return text + " " + _("Written in the open window, else in the next; w writes now.")
 
 
 def _left_out(n: int) -> str:

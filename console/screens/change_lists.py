@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from console.engine_client import EngineClient
     from engine.service.models import ChangeRef, ChangeRow
 
+MADE = 1000
+"""Rows, at most, that are kept as they are painted: each is painted, and compared with what was, many times."""
 HOLDS = 30
 """Holds, at most, whose first changes are named beside them."""
 
@@ -28,13 +30,20 @@ class ChangeRows:
         self.pages = pages
         self.count = pages.count
         self._several = len(console.connections()) > 1
+        self._made: dict[int, Line] = {}
+        self._made_for: object = None
 
     def line(self, index: int, width: int) -> Line | None:
         row, now = self.pages.row(index), self._console.now()
         if row is None or now is None:
             return None
-        console = self._console
-        return words.row(row, now, width, console.look(), self._several, console.signs)
+        made_for = (width, int(now.timestamp() // 60))
+        if made_for != self._made_for or len(self._made) > MADE:
+            self._made, self._made_for = {}, made_for
+        if (made := self._made.get(index)) is None:
+            look, signs = self._console.look(), self._console.signs
+            made = self._made[index] = words.row(row, now, width, look, self._several, signs)
+        return made
 
     def key(self, index: int) -> str | None:
         row = self.pages.peek(index) if index < self.count else None
@@ -71,7 +80,8 @@ def groups_of(engine: EngineClient, query: str) -> tuple[Group, ...]:
 
 def key_of(one: ChangeRow | ChangeRef) -> str:
     """What names a change among those of all connections."""
-    return f"{one.connection}/{getattr(one, 'change', one).id}"
+    change = one if hasattr(one, "id") else one.change
+    return f"{one.connection}/{change.id}"
 
 
 def ref_of(row: ChangeRow) -> ChangeRef:

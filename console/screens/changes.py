@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -22,8 +22,6 @@ from console.widgets.rows import Rows
 from engine.words import _
 
 if TYPE_CHECKING:
-    from console.app import Console
-    from console.engine_client import EngineClient
     from engine.service.models import ChangePage, ChangeRef, ChangeRow, ItemView, PlanHead, RecordView
 
 AHEAD = 2
@@ -46,6 +44,8 @@ class Changes(ListScreen):
         """The filter of what is shown."""
         self._refs: dict[str, ChangeRef] = {}
         """Of the marked changes, what deciding on them needs."""
+        self._fit: frozenset[str] = frozenset()
+        """Which keys there is something for among the marked changes."""
         self._records: dict[str, RecordView | None] = {}
         """Records as both sides last showed them, None where there is nothing to show."""
         self._kept: dict[bool, tuple[str, set[str]]] = {False: ("", set()), True: ("", set())}
@@ -53,6 +53,8 @@ class Changes(ListScreen):
         self._from_hold = False
         """Whether a hold was opened to show its changes: back leads to the holds again."""
         self._top = 0
+        self._stay: int | None = None
+        """The row at which the cursor stays when the list comes anew, wherever the change under it goes."""
         self._lost_page = False
 
     # What is listed
@@ -88,6 +90,9 @@ class Changes(ListScreen):
         self._shown_filter = query
         self._lost_page = False
         self.take(ChangeRows(self.console, pages), keep=keep)
+        if self._stay is not None and keep:
+            self.rows.move_to(self._stay)
+        self._stay = None
 
     @staticmethod
     def _stamp(plans: Sequence[PlanHead]) -> object:
@@ -248,15 +253,11 @@ class Changes(ListScreen):
             return id not in ("apply", "run.one", "record") and (
                 id not in BATCH or self.rows.model.count > 0
             ) and super().may(id)  # fmt: skip
-        chosen = self._chosen()
-        states = {words.state(one.hold) for one in chosen}
         match id:
-            case "approve":
-                return any(one.item for one in chosen)
+            case "approve" | "skip":
+                return id in (self._fit if self.rows.marks else _fit(self._chosen()))
             case "approve.all":
                 return any(one.held for one in self.plans)
-            case "skip":
-                return bool(states - {"skipped"}) or any(one.hold == words.LEFT_OUT for one in chosen)
             case "apply":
                 return any(one.total > one.held + one.skipped for one in self.plans)
             case "mark" | "mark.all":
@@ -325,6 +326,7 @@ class Changes(ListScreen):
         self.console.ask(lambda engine: engine.change_refs(), came, group="marks")
 
     def _marked(self) -> None:
+        self._fit = _fit(self._refs.values())
         self.rows.repaint()
         self.show_summary()
         self.show_footer()
@@ -379,6 +381,7 @@ class Changes(ListScreen):
             batches.decide_holds(self.console, holds, choice, self._settled)
 
     def _settled(self) -> None:
+        self._stay = self.rows.cursor
         self._unmark()
         self.load()
 
@@ -416,3 +419,16 @@ class Changes(ListScreen):
             self._turn(not self.by_cause)
         else:
             super().do_back()
+
+
+def _fit(refs: Iterable[ChangeRef]) -> frozenset[str]:
+    """Which keys there is something for among these changes."""
+    found = set()
+    for one in refs:
+        if one.item:
+            found.add("approve")
+        if words.state(one.hold) != "skipped" or one.hold == words.LEFT_OUT:
+            found.add("skip")
+        if len(found) == 2:
+            break
+    return frozenset(found)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.containers import Container
+from textual.timer import Timer
 from textual.widget import Widget
 
 from console.attachment import Told
@@ -51,6 +52,7 @@ class ListScreen(Frame):
         self._loaded = False
         self._stale = False
         self._reloading = False
+        self._resting: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
         yield FilterLine()
@@ -187,14 +189,14 @@ class ListScreen(Frame):
 
     @on(Rows.Moved)
     def _moved(self) -> None:
-        self.set_timer(DETAIL_SECONDS, self._detail_if_resting, name=None)
-        self._at = self.rows.cursor
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(DETAIL_SECONDS, self._rested)
 
-    def _detail_if_resting(self) -> None:
-        if self._at == self.rows.cursor:
-            self.show_summary()
-            self.show_detail()
-            self.show_footer()
+    def _rested(self) -> None:
+        self.show_summary()
+        self.show_detail()
+        self.show_footer()
 
     def show_detail(self, *, keep: bool = False) -> None:
         """`keep`: stay where the person has scrolled to in it."""

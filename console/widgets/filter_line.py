@@ -35,7 +35,8 @@ class FilterLine(Input):
 
     def __init__(self) -> None:
         super().__init__(
-            placeholder=_("words, level:warn+ kind:hold connection:lyon learner:ab12 -word since:2d")
+            placeholder=_("words, level:warn+ kind:hold connection:lyon learner:ab12 -word since:2d"),
+            compact=True,
         )
         self.cursor_blink = False
         self._timer: Timer | None = None

@@ -70,7 +70,7 @@ def _element(
     draft.change(
         "remove" if leaves else "add",
         link,
-        label=entry.record.label,
+        label=f"{situation.name_of(token)}, {entry.record.label}",
         before={"learners": one if leaves else none},
         after={"learners": none if leaves else one},
         overwrites=("learners",) if put_back else (),

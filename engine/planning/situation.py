@@ -148,6 +148,17 @@ class Situation:
         listed = self.given.seen.get(link.kind, {}).get(link.edusign_id)
         return listed or self.given.lookups.get((link.kind, link.edusign_id))
 
+    def name_of(self, token: str) -> str:
+        """What a learner of a roster is called, as either side says it; the token where neither does."""
+        checked = self.given.checked
+        for entries in (checked.accepted, checked.ended):
+            if token in (learners := entries.get("learner", {})):
+                return learners[token].record.label
+        link = self.links.get("learner", token)
+        id = link.edusign_id if link is not None else token.removeprefix(FOREIGN)
+        seen = self.given.seen.get("learner", {}).get(id)
+        return seen.record.label if seen is not None else token
+
     def placeable(self, token: str) -> bool:
         """Whether a learner can stand on a roster once this plan is carried out."""
         return token.startswith(FOREIGN) or self._to_be_known("learner", token)

@@ -123,7 +123,8 @@ class ChangeRow(View):
 
 
 class ChangePage(View):
-    """Changes of the newest plans, `offset` on: soonest bite first within a connection, connections by name.
+    """Changes of the newest plans, `offset` on: connections by name, within one what is left out last, else the
+    soonest bite first.
 
     `total`: changes there are; `found`: those that match the query. The numbers of two pages go together as
     long as the ids of `plans` are the same.

@@ -28,14 +28,17 @@ from engine.service.endpoints import Role
 from engine.service.models import (
     ConnectionView,
     DashboardView,
+    FieldView,
     FreezeView,
     MeView,
     OccurrenceView,
+    PlanView,
+    RecordView,
     StatusView,
     TodayView,
 )
 from tests.unit.console_kit import press, settled, shown
-from tests.unit.fake_engine import NOW, FakeOperations, event, item, run, served
+from tests.unit.fake_engine import NOW, FakeOperations, change, event, item, run, served
 
 Compare: TypeAlias = Callable[..., bool]
 """The fixture `snap_compare`."""
@@ -129,6 +132,11 @@ def school(**connection: Any) -> FakeOperations:
             people=0,
         ),
     ]
+    fake.plan_view = _plan()
+    fake.record_view = _dupont()
+    fake.open[1] = fake.open[1].model_copy(
+        update={"changes": tuple(c for c in fake.plan_view.changes if c.hold.startswith("limit"))}
+    )
     fake.log = [
         event(1, "import begins", connection="lyon", run_id="r42"),
         event(2, "Ngô Thị Ánh: no e-mail address", level="warn", kind="rejection", connection="lyon"),
@@ -162,6 +170,82 @@ def school(**connection: Any) -> FakeOperations:
         events=tuple(fake.log),
     )
     return fake
+
+
+def _plan() -> PlanView:
+    """A plan with something of everything, in the order of the list."""
+    changes = (
+        change(people=1),
+        change(
+            "c2",
+            verb="create",
+            erp_id="A18",
+            edusign_id="",
+            label="Ngô Thị Ánh",
+            before={},
+            after={"email": "anh@new.example", "first_name": "Thị Ánh", "last_name": "Ngô", "phone": ""},
+            reason="new in the ERP",
+            rule="R08",
+        ),
+        *(
+            change(
+                f"c{n}",
+                verb="archive",
+                erp_id=f"A{n}",
+                label=label,
+                before={"email": f"p{n}@old.example"},
+                after={},
+                reason="gone from the ERP",
+                rule="R14",
+                bites_at=NOW + timedelta(days=1),
+                hold="limit archive learner",
+            )
+            for n, label in ((3, "Martin Léa"), (4, "王 小明"))
+        ),
+        change(
+            "c5",
+            verb="remove",
+            kind="sheet",
+            erp_id="S9",
+            label="Dupont Zoë, Droit du travail",
+            before={"learners": ["A17"]},
+            after={"learners": []},
+            reason="no longer on the session in the ERP",
+            rule="R20",
+            bites_at=NOW + timedelta(days=2),
+            hold="",
+        ),
+        change(
+            "c6",
+            kind="sheet",
+            erp_id="S10",
+            label="Mathématiques",
+            before={"room": "101", "start": "2026-11-27T08:00:00Z"},
+            after={"room": "B 204", "start": "2026-11-27T09:00:00Z"},
+            bites_at=NOW + timedelta(days=3),
+            people=18,
+            hold="skipped: refused",
+        ),
+    )
+    return PlanView(
+        id="p7",
+        connection="lyon",
+        flow="import",
+        hash="h",
+        made_at=NOW - timedelta(minutes=20),
+        changes=changes,
+        counts={"update": 1, "create": 1, "archive": 2, "remove": 1},
+        held=2,
+        skipped=1,
+        mails=4,
+    )
+
+
+def _dupont() -> RecordView:
+    """The learner of the plan's first change, as both sides last showed her."""
+    old, new = "zoe@old.example", "zoe@new.example"
+    email = FieldView(field="email", erp=new, erp_canonical=new, base=old, edusign=old, state="erp")
+    return RecordView(connection="lyon", kind="learner", erp_id="A17", label="Dupont Zoë", fields=(email,))
 
 
 def frozen() -> FreezeView:

@@ -184,6 +184,25 @@ class Desk:
             await self.presses("down")
         raise AssertionError(f"no row shows {text!r}:\n{self.screen}")
 
+    async def moves_in_pane(self, text: str) -> None:
+        """Move the cursor of the pane that has the focus down to the row that shows a text."""
+        from console.widgets.rows import Rows
+
+        pane = self.console.screen.focused
+        assert isinstance(pane, Rows)
+
+        def here() -> str:
+            line = pane.model.line(pane.cursor, 200) if pane.model.count else None
+            return "".join(span.text for span in line or ())
+
+        await self.until(lambda: pane.model.count > 0, "rows")
+        await self.presses("home")
+        for _step in range(pane.model.count):
+            if text in here():
+                return
+            await self.presses("down")
+        raise AssertionError(f"no row shows {text!r}:\n{self.screen}")
+
     @property
     def row(self) -> str:
         """The row under the cursor."""

@@ -201,9 +201,10 @@ class Console(App[int]):
 
     @property
     def front(self) -> Screen[Any] | None:
-        """The topmost screen that is a Frame: a question above it does not keep it from being kept up."""
+        """The topmost screen that is a Frame: a question above it does not keep it from being kept up. None
+        while there is none whole, as when the console is closing."""
         for screen in reversed(self.screen_stack):
-            if isinstance(screen, Frame):
+            if isinstance(screen, Frame) and screen.whole:
                 return screen
         return None
 
@@ -327,18 +328,25 @@ class Console(App[int]):
         self.push_screen(RecordPage(subject))
 
     def obey(self, text: str) -> None:
-        """Carry out a palette line: an action's id, or a screen's name with a filter."""
+        """Carry out a palette line: an action's id, a screen's name with a filter, or `find` with a text."""
         name, _space, rest = text.strip().partition(" ")
         if name in self.MODES:
             self.go(name, rest.strip() if rest.strip() else None)
+            return
+        if name == "find" and rest.strip():
+            from console.screens.find import Find
+
+            self.push_screen(Find(rest.strip()))
             return
         action = actions.BY_ID.get(name)
         if action is None:
             self.say(_("No action and no screen is called {name}.").format(name=name), "warn")
             return
         screen = self.front
-        if isinstance(screen, Frame) and screen.check_action("do", (action.id,)):
+        if isinstance(screen, Frame) and action in screen.able():
             screen.action_do(action.id)
+        else:
+            self.say(_("{action} does not work here.").format(action=action.words), "warn")
 
     def choose_connection(self) -> None:
         """Ask which connection keys act on."""

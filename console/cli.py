@@ -106,12 +106,22 @@ def _dispatch(command: str, arguments: argparse.Namespace, beyond: Sequence[str]
         if arguments.foreground and arguments.verb == "start":
             processes.become("engine", ["serve", *processes.engine_place(session)])
         command = f"engine {arguments.verb}"
+    if command == "duplicates" and (arguments.source or arguments.out or arguments.link):
+        processes.become("engine", _scoring(arguments, session))
     if command == "config" and arguments.verb != "show":
         processes.become("engine", ["config", arguments.verb, *processes.engine_place(session)])
 
     from console.commands import perform
 
     return perform(command, arguments, session)
+
+
+def _scoring(arguments: argparse.Namespace, session: Session) -> list[str]:
+    """The engine's command that scores a file of people."""
+    words = ["duplicates"]
+    words += ["--from", arguments.source] if arguments.source else []
+    words += ["--out", arguments.out] if arguments.out else []
+    return [*words, *(["--link"] if arguments.link else []), *(["--json"] if session.json else [])]
 
 
 def _passed_on(command: str, arguments: argparse.Namespace) -> list[str]:

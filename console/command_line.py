@@ -173,6 +173,14 @@ def parser() -> argparse.ArgumentParser:
         listed = command(name, what)
         connection(listed)
         listed.add_argument("--closed", action="store_true", help=_("those that are settled instead"))
+        if name == "duplicates":
+            listed.add_argument(
+                "--from", dest="source", metavar="FILE.csv", help=_("score the people of this file instead")
+            )
+            listed.add_argument("--out", metavar="FILE.csv", help=_("where the file's likely pairs go"))
+            listed.add_argument(
+                "--link", action="store_true", help=_("the file's two sides should hold the same people")
+            )
 
     connection(command("today", _("today's sheets, and what is wrong with them")))
     connection(command("sheets", _("every sheet of the horizon beside its session, as last read")))
@@ -188,6 +196,12 @@ def parser() -> argparse.ArgumentParser:
     find.add_argument("words", metavar="WORDS", nargs="+", help=_("all of which must be there"))
     find.add_argument("--connection", metavar="NAME", help=_("only in this connection"))
     find.add_argument("--limit", type=_count, metavar="N", default=50, help=_("how many (50)"))
+
+    why = command("why", _("why a person, group or sheet isn't in Edusign, and what will make it appear"))
+    why.add_argument("words", metavar="WHO", nargs="+", help=_("a name, an e-mail, an id, or KIND:ID"))
+    why.add_argument("--connection", metavar="NAME", help=_("only in this connection"))
+    why.add_argument("--limit", type=_count, metavar="N", default=5, help=_("how many records (5)"))
+    why.add_argument("--now", action="store_true", help=_("read the first one on both sides now"))
 
     decide = command("decide", _("settle a hold, a conflict or a duplicate"))
     decide.add_argument("id", metavar="ID", help=_("the item's id, from its list"))

@@ -11,6 +11,7 @@ from typing import Any
 from console import processes
 from console.engine_client import EngineClient, EngineRefused, EngineUnreachable
 from console.presentation import record_tables, tables
+from console.presentation import why as why_words
 from console.presentation.documents import document
 from console.presentation.wording import Look, instant
 from console.progress import with_progress
@@ -267,6 +268,16 @@ def find(arguments: Arguments, session: Session, client: EngineClient) -> int:
     return _answer(session, views, lambda look: record_tables.found(views, look))
 
 
+def why(arguments: Arguments, session: Session, client: EngineClient) -> int:
+    views = client.why(" ".join(arguments.words), arguments.connection or "", arguments.limit)
+    if arguments.now:
+        views = tuple(
+            client.why_now(one.connection, one.kind, one.erp_id or one.edusign_id) if one.kind else one
+            for one in views[:1]
+        )
+    return _answer(session, views, lambda look: why_words.answers(views, look))
+
+
 def decide(arguments: Arguments, session: Session, client: EngineClient) -> int:
     revision = arguments.revision
     if revision is None:
@@ -410,6 +421,7 @@ COMMANDS: dict[str, Callable[[Arguments, Session, EngineClient], int]] = {
     "sheets": sheets,
     "record": record,
     "find": find,
+    "why": why,
     "decide": decide,
     "freeze": freeze,
     "thaw": thaw,

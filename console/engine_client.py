@@ -46,6 +46,7 @@ from engine.service.models import (
     StatusView,
     TodayView,
     View,
+    WhyView,
 )
 from engine.words import _
 
@@ -215,6 +216,12 @@ class EngineClient:
 
     def look(self, connection: str, kind: str, id: str) -> RecordView:
         return self._ask(RecordView, "look", connection=connection, kind=kind, id=id)
+
+    def why(self, text: str, connection: str = "", limit: int = 5) -> tuple[WhyView, ...]:
+        return self._ask(tuple[WhyView, ...], "why", text=text, connection=connection, limit=limit)
+
+    def why_now(self, connection: str, kind: str, id: str) -> WhyView:
+        return self._ask(WhyView, "why_now", connection=connection, kind=kind, id=id)
 
     def check(self, connection: str = "") -> tuple[FindingView, ...]:
         return self._ask(tuple[FindingView, ...], "check", connection=connection)

@@ -1,9 +1,10 @@
-"""The engine as a process: `python -m engine serve`, `offline` reads, `config`."""
+"""The engine as a process: `python -m engine serve`, `offline` reads, `config`, `duplicates` of a file."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
 import logging
 import signal
 import sys
@@ -59,9 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config.add_argument("what", choices=("init", "show", "check"))
     config.add_argument("--json", action="store_true")
     _common(config)
+    duplicates = commands.add_parser("duplicates", help=_("score the people of a CSV file in pairs"))
+    duplicates.add_argument("--from", dest="source", type=Path, required=True, metavar="FILE.csv")
+    duplicates.add_argument("--out", type=Path, required=True, metavar="FILE.csv")
+    duplicates.add_argument("--link", action="store_true", help=_("both sides should hold the same people"))
+    duplicates.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     try:
-        return int({"serve": _serve, "offline": _offline, "config": _config}[given.command](given))
+        return int(_COMMANDS[given.command](given))
     except (ConfigError, SecretError) as error:
         return _say(str(error), USAGE)
     except (CannotStart, StoreError, LogError, SocketRefused, OSError) as error:
@@ -184,6 +190,32 @@ def _config(given: argparse.Namespace) -> int:
     else:
         print(printable_json(masked(config), indent=None if given.json else 2))
     return DONE
+
+
+def _duplicates(given: argparse.Namespace) -> int:
+    """Pairs that are probably one person, as CSV: id_l, id_r, score in bits."""
+    from engine.duplicates.scoring import Roster, shipped
+
+    with Roster() as roster:
+        try:
+            roster.read(given.source)
+        except ValueError as error:
+            return _say(_("{file}: {error}").format(file=given.source, error=error), FAILED)
+        pairs = roster.matches() if given.link else roster.pairs()
+        people = len(roster)
+    with given.out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("id_l", "id_r", "score"))
+        writer.writerows((pair.left, pair.right, f"{pair.score:.3f}") for pair in pairs)
+    said = {"people": people, "pairs": len(pairs), "weights": shipped().version, "out": str(given.out)}
+    if given.json:
+        print(printable_json(said))
+    else:
+        print(_("{people} people, {pairs} likely pairs, in {out}").format(**said))
+    return DONE
+
+
+_COMMANDS = {"serve": _serve, "offline": _offline, "config": _config, "duplicates": _duplicates}
 
 
 def _seconds(text: str) -> timedelta:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from engine.clock import Clock
-from engine.conduct import Conduct, approval_ends
+from engine.conduct import Conduct, approval_ends, next_start
 from engine.config import Config, masked
 from engine.decisions import decide
 from engine.drain import Drain
@@ -58,10 +58,11 @@ from engine.service.models import (
     SkipRequest,
     StatusView,
     TodayView,
+    WhyView,
 )
 from engine.service.operations import Refusal
 from engine.sift import item_facets, run_facets, sheet_facets, sifted
-from engine.sights import Sights
+from engine.sights import Around, Sights
 from engine.state.store import Store
 from engine.state.transaction import Transaction
 from engine.views import Recorded, connection_view, event_view, soonest
@@ -437,6 +438,25 @@ class Engine:
 
     async def look(self, connection: str, kind: str, id: str) -> RecordView:
         return await self._sights.look(self._connection(connection), kind, id)
+
+    async def why(self, text: str, connection: str = "", limit: int = 5) -> tuple[WhyView, ...]:
+        return await self._sights.why(text, self._chosen(connection), self._around, limit)
+
+    async def why_now(self, connection: str, kind: str, id: str) -> WhyView:
+        chosen = self._connection(connection)
+        return await self._sights.why_now(chosen, kind, id, await self._around(chosen))
+
+    async def _around(self, connection: Connection) -> Around:
+        """What an answer to "why" depends on beside the record."""
+        now = self.clock.now()
+        recorded = await self.store.transact(lambda tx: _recorded(tx, connection, now))
+        waiting = await self.store.transact(lambda tx: contact_waiting(tx, connection.config))
+        return Around(
+            compare_only=waiting,
+            frozen=self._freezes.stopped(connection.name),
+            last_run=recorded.last_run,
+            next_at=next_start(connection.config, "import", now),
+        )
 
     # Small services
 

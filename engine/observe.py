@@ -61,6 +61,7 @@ class Observed:
     sightings: Mapping[tuple[Kind, str], Presence] = field(default_factory=dict)
     lookups: Mapping[tuple[Kind, str], Seen | None] = field(default_factory=dict)
     pages: Mapping[Kind, int] = field(default_factory=dict)
+    left_out: Mapping[Kind, tuple[Entry, ...]] = field(default_factory=dict)
 
     @property
     def skewed(self) -> bool:
@@ -112,6 +113,7 @@ async def observe(
         skew=platform.skew or timedelta(),
         faults=tuple(faults),
         pages={kind: listing.pages for kind, listing in edusign.items()},
+        left_out={kind: listing.left_out for kind, listing in given.items()},
     )
     observed = await _look_up(observed, platform, links, connection)
     return await _confirm(observed, erp, links)

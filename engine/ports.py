@@ -87,12 +87,15 @@ class Listing(Frozen):
     """Every record of one kind that one side showed, or as much of it as arrived.
 
     `complete` only if every page arrived and nothing contradicted it; otherwise `fault` says why and absence
-    from `entries` (or `seen`) proves nothing (R13). `pages` counts the pages read.
+    from `entries` (or `seen`) proves nothing (R13). `pages` counts the pages read. `left_out`: records the ERP
+    showed and the connector's own filters do not mean; they are never planned for, but explain why somebody is
+    not there.
     """
 
     kind: Kind
     entries: tuple[Entry, ...] = ()
     seen: tuple[Seen, ...] = ()
+    left_out: tuple[Entry, ...] = ()
     complete: bool = True
     fault: str = ""  # FaultCode value, "" when complete
     fault_line: str = ""  # the fault as one line for a person

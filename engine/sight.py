@@ -25,7 +25,8 @@ _LEVEL = 3
 class Reading:
     """What one side said of one kind, as `entries` or `seen`.
 
-    `at`: when it was last read; `complete_at`: when last completely, None for never.
+    `left_out`: what the ERP showed and the settings' filters do not mean. `at`: when it was last read;
+    `complete_at`: when last completely, None for never.
     """
 
     system: System
@@ -34,6 +35,7 @@ class Reading:
     complete_at: datetime | None
     entries: tuple[Entry, ...] = ()
     seen: tuple[Seen, ...] = ()
+    left_out: tuple[Entry, ...] = ()
 
     @property
     def since(self) -> datetime:
@@ -50,7 +52,14 @@ def readings(observed: Observed, unread: Collection[Kind] = ()) -> tuple[Reading
 
 def _of_erp(observed: Observed, kind: Kind) -> Reading:
     complete_at = observed.at if kind in observed.complete_erp else None
-    return Reading("erp", kind, observed.at, complete_at, entries=tuple(observed.entries.get(kind, ())))
+    return Reading(
+        "erp",
+        kind,
+        observed.at,
+        complete_at,
+        entries=tuple(observed.entries.get(kind, ())),
+        left_out=tuple(observed.left_out.get(kind, ())),
+    )
 
 
 def _of_edusign(observed: Observed, kind: Kind, complete: bool) -> Reading:
@@ -64,7 +73,7 @@ def _of_edusign(observed: Observed, kind: Kind, complete: bool) -> Reading:
 
 def continued(new: Reading, earlier: Reading, scope: Scope) -> Reading:
     """An incomplete reading upon an earlier one; sheets that ended before `scope` are forgotten."""
-    shown = {entry.id for entry in new.entries} | {seen.id for seen in new.seen}
+    shown = {one.id for one in (*new.entries, *new.left_out)} | {seen.id for seen in new.seen}
 
     def stays(one: Entry | Seen) -> bool:
         return one.id not in shown and not _before(one.record, scope.first, scope.zone)
@@ -74,6 +83,7 @@ def continued(new: Reading, earlier: Reading, scope: Scope) -> Reading:
         complete_at=earlier.complete_at,
         entries=(*new.entries, *filter(stays, earlier.entries)),
         seen=(*new.seen, *filter(stays, earlier.seen)),
+        left_out=(*new.left_out, *filter(stays, earlier.left_out)),
     )
 
 
@@ -86,20 +96,25 @@ def _before(record: Record, first: date, zone: str) -> bool:
 
 def packed(reading: Reading) -> bytes:
     """The records of a reading as compressed JSON."""
-    parts = (one.model_dump_json(exclude_defaults=True) for one in (*reading.entries, *reading.seen))
-    return zlib.compress(f"[{','.join(parts)}]".encode(), _LEVEL)
+    said, left_out = (
+        ",".join(one.model_dump_json(exclude_defaults=True) for one in records)
+        for records in ((*reading.entries, *reading.seen), reading.left_out)
+    )
+    return zlib.compress(f"[[{said}],[{left_out}]]".encode(), _LEVEL)
 
 
 def unpacked(system: System, kind: Kind, at: datetime, complete_at: datetime | None, content: bytes) -> Reading:
     """The inverse of `packed`. Raises ValueError where the content is of another shape."""
-    given = json.loads(zlib.decompress(content))
     form = RECORDS[kind]
     # A learner and a speaker look the same: only the kind tells which record this is.
-    rows = [{**row, "record": form.model_validate(row["record"])} for row in given]
-    if system == "erp":
-        entries = tuple(Entry.model_validate(row) for row in rows)
-        return Reading(system, kind, at, complete_at, entries=entries)
-    return Reading(system, kind, at, complete_at, seen=tuple(Seen.model_validate(row) for row in rows))
+    said, left_out = (
+        [{**row, "record": form.model_validate(row["record"])} for row in given]
+        for given in json.loads(zlib.decompress(content))
+    )
+    if system == "edusign":
+        return Reading(system, kind, at, complete_at, seen=tuple(Seen.model_validate(row) for row in said))
+    entries, others = (tuple(Entry.model_validate(row) for row in rows) for rows in (said, left_out))
+    return Reading(system, kind, at, complete_at, entries=entries, left_out=others)
 
 
 # Looking
@@ -108,7 +123,8 @@ def unpacked(system: System, kind: Kind, at: datetime, complete_at: datetime | N
 class Sight:
     """The last readings of one connection, by record: at most one reading per side and kind.
 
-    `entries`: all the ERP showed, a key that came twice included. `erp` and `edusign`: by id.
+    `entries`: all the ERP showed, a key that came twice included. `erp` and `edusign`: by id. `left_out`: by
+    ERP key, what the settings' filters do not mean.
     """
 
     def __init__(self, readings: Iterable[Reading] = ()) -> None:
@@ -116,10 +132,12 @@ class Sight:
         self.entries: dict[Kind, tuple[Entry, ...]] = dict.fromkeys(KINDS, ())
         self.erp: dict[Kind, dict[str, Entry]] = {kind: {} for kind in KINDS}
         self.edusign: dict[Kind, dict[str, Seen]] = {kind: {} for kind in KINDS}
+        self.left_out: dict[Kind, dict[str, Entry]] = {kind: {} for kind in KINDS}
         for (system, kind), one in self._readings.items():
             if system == "erp":
                 self.entries[kind] = one.entries
                 self.erp[kind] = {entry.id: entry for entry in reversed(one.entries)}
+                self.left_out[kind] = {entry.id: entry for entry in one.left_out}
             else:
                 self.edusign[kind] = {seen.id: seen for seen in one.seen}
 

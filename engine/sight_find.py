@@ -56,6 +56,9 @@ def _records(sight: Sight, links: Links, kind: Kind) -> Iterator[tuple[str, str,
     for erp_id, entry in erp.items():
         link = links.get(kind, erp_id)
         yield erp_id, link.edusign_id if link else "", entry, edusign.get(link.edusign_id) if link else None
+    for erp_id, entry in sight.left_out[kind].items():
+        if erp_id not in erp and links.get(kind, erp_id) is None:
+            yield erp_id, "", entry, None
     for edusign_id, seen in edusign.items():
         link = links.of_edusign(kind, edusign_id)
         if link is None or link.erp_id not in erp:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from math import inf
@@ -15,7 +15,7 @@ from engine.links import Links
 from engine.order import Connection
 from engine.planning.scope import local_date
 from engine.records import KINDS, Kind
-from engine.service.models import FoundView, RecordView, RunView, SheetView, TodayView
+from engine.service.models import FoundView, RecordView, RunView, SheetView, TodayView, WhyView
 from engine.service.operations import Refusal
 from engine.sight import Sight
 from engine.sight_find import Findable, findable, found
@@ -25,6 +25,7 @@ from engine.sight_record import Known, Subject, as_kind, record_view, subject
 from engine.sight_sheets import Meeting, Viewpoint, meetings, on_day, sheet_view, today_view
 from engine.state.store import Store
 from engine.state.transaction import Transaction
+from engine.why import Circumstances, unknown, why
 from engine.words import _
 
 T = TypeVar("T")
@@ -32,6 +33,16 @@ T = TypeVar("T")
 SIGHTS_IN_MEMORY = 6
 """Connections whose records stay unpacked: unpacking 2,600 takes 40 ms, and every collection of garbage walks
 over all that stay."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the engine knows of a connection that an answer to "why" depends on: see why.Circumstances."""
+
+    compare_only: frozenset[Kind]
+    frozen: str
+    last_run: RunView | None
+    next_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -157,6 +168,76 @@ class Sights:
             lines = (stands.format(line=line) for line in fresh.faults)
             return view.model_copy(update={"problems": (*lines, *view.problems)})
         return view.model_copy(update={"fresh": True, "read_at": now})
+
+    async def why(
+        self,
+        text: str,
+        chosen: Iterable[Connection],
+        around: Callable[[Connection], Awaitable[Around]],
+        limit: int,
+    ) -> tuple[WhyView, ...]:
+        """Why what `text` names ("KIND:ID", or a name, e-mail or id) isn't in Edusign, as last read; where
+        nothing of it was shown, that, per connection. `around`: what else an answer depends on."""
+        connections = list(chosen)
+        answers: list[WhyView] = []
+        for connection in connections:
+            named = await self._named(connection, text, limit)
+            context = await around(connection)
+            sight = await self._sight(connection.name)
+            for kind, id in named:
+                view = await self._any_record(connection, kind, id, sight)
+                if view is not None:
+                    answers.append(why(view, self._circumstances(context, connection, kind, id, sight)))
+        if not answers:
+            for connection in connections:
+                context, sight = await around(connection), await self._sight(connection.name)
+                nothing = self._circumstances(context, connection, "learner", "", sight)
+                answers.append(unknown(text, connection.name, nothing))
+        return tuple(answers[:limit])
+
+    async def why_now(self, connection: Connection, kind: str, id: str, context: Around) -> WhyView:
+        """The same for one record, read on both sides now. Raises Refusal as `look`."""
+        view = await self.look(connection, kind, id)
+        sight = await self._sight(connection.name)
+        around = self._circumstances(context, connection, _asked(kind), id, sight)
+        now = self._clock.now()
+        return why(view, replace(around, erp_at=now, edusign_at=now, erp_whole=True))
+
+    async def _named(self, connection: Connection, text: str, limit: int) -> list[tuple[Kind, str]]:
+        """The records a text names in a connection: "KIND:ID" names one."""
+        word, colon, id = text.partition(":")
+        kind = as_kind(word)
+        if colon and kind is not None:
+            return [(kind, id)]
+        views = found(text, await self._findable(connection), limit)
+        return [(_asked(view.kind), view.erp_id or view.edusign_id) for view in views]
+
+    async def _any_record(self, connection: Connection, kind: Kind, id: str, sight: Sight) -> RecordView | None:
+        """A record either side showed, meant by the filters or not."""
+        links = await self._store.transact(lambda tx: tx.links(connection.name))
+        one = subject(sight, links, kind, id)
+        if one is None and (entry := sight.left_out[kind].get(id)) is not None:
+            one = Subject(kind, erp_id=id, entry=entry)
+        if one is None:
+            return None
+        return record_view(one, sight, await self._known(connection, one, links), self._viewpoint(connection))
+
+    def _circumstances(
+        self, context: Around, connection: Connection, kind: Kind, id: str, sight: Sight
+    ) -> Circumstances:
+        erp, edusign = sight.reading("erp", kind), sight.reading("edusign", kind)
+        return Circumstances(
+            zone=connection.config.zone,
+            last=connection.scope(self._clock.now()).last,
+            erp_at=erp.since if erp is not None else None,
+            edusign_at=edusign.since if edusign is not None else None,
+            erp_whole=sight.now_complete("erp", kind),
+            left_out=id in sight.left_out[kind] and id not in sight.erp[kind],
+            compare_only=context.compare_only,
+            frozen=context.frozen,
+            last_run=context.last_run,
+            next_at=context.next_at,
+        )
 
     def _refuse_beside_a_run(self, name: str) -> None:
         run = self._running(name)

@@ -111,11 +111,14 @@ class YpareoClient:
     async def listing(self, kind: Kind, scope: Scope, progress: Progress | None = None) -> Listing:
         """All records of `kind`; never raises Fault. What a run already asked, failures too, is not asked
         again before `begin`."""
+        left_out: tuple[Entry, ...] = ()
         try:
             if kind == "speaker":
                 entries = await self._once("speakers", self._speakers)
             elif kind == "learner":
-                entries = [one.entry for one in await self._learners(scope) if self._meant(one)]
+                enrolled = await self._learners(scope)
+                entries = [one.entry for one in enrolled if self._meant(one)]
+                left_out = tuple(one.entry for one in enrolled if not self._meant(one))
             elif kind == "group":
                 entries = await self._group_entries(scope)
             else:
@@ -124,7 +127,7 @@ class YpareoClient:
             return self._listing(kind, [], fault, 0)
         if progress is not None:
             progress(_PLURALS[kind], len(entries), len(entries))
-        return self._listing(kind, entries, None, 1)
+        return self._listing(kind, entries, None, 1).model_copy(update={"left_out": left_out})
 
     async def find(self, kind: Kind, erp_id: str, scope: Scope, last: Record | None) -> Sighting:
         """Look for one record: a learner by its own route, a session in the planning of one of its learners.

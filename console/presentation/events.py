@@ -23,7 +23,7 @@ from console.presentation.line import (
 )
 from console.presentation.sides import told
 from console.presentation.signs import Signs
-from console.presentation.wording import Look, record
+from console.presentation.wording import Look, moment, record
 from engine.printable import printable
 from engine.words import _, ngettext
 
@@ -43,7 +43,7 @@ def slots(several: bool) -> tuple[Slot, ...]:
         *([Slot(_("connection"), 10, 0, 3)] if several else []),
         Slot(_("record"), 16, 0, 5),
         Slot(_("by"), 8, 0, 6),
-        Slot(_("what"), 30, 1),
+        Slot(_("what"), 44, 1),
     )
 
 
@@ -54,7 +54,7 @@ def heading(width: int, several: bool) -> Line:
 def row(view: EventView, now: datetime, width: int, look: Look, several: bool) -> Line:
     """An event as a row."""
     content = [
-        Cell.of(_when(view.ts, now, look), "dim"),
+        Cell.of(moment(view.ts, now, look), "dim"),
         Cell.of(view.level, LEVELS.get(view.level, "")),
         Cell.of(view.kind, "dim"),
         *([Cell.of(view.connection, "dim")] if several else []),
@@ -65,21 +65,15 @@ def row(view: EventView, now: datetime, width: int, look: Look, several: bool) -
     return cells(slots(several), content, width)
 
 
-def _when(at: datetime, now: datetime, look: Look) -> str:
-    """To the second on the day itself, to the minute within the year, the date before that."""
-    local, today = at.astimezone(look.zone), now.astimezone(look.zone)
-    if local.date() == today.date():
-        return local.strftime("%H:%M:%S")
-    return local.strftime("%d %b %H:%M" if abs((now - at).days) < 300 else "%Y-%m-%d")
-
-
 def summary(
     count: int, charted: bool, filtered: bool, following: bool, newer: int, width: int, signs: Signs
 ) -> Line:
     """How many events are listed, and whether the newest are followed. `newer`: came since they are not."""
-    if charted:
-        said = ngettext("{n:,} event", "{n:,} events", count).format(n=count)
-        left = line(span(said, "strong"), span(_(" match the filter") if filtered else "", "info"))
+    if charted and filtered:
+        said = ngettext("{n:,} event matches the filter", "{n:,} events match the filter", count)
+        left = line(span(said.format(n=count), "strong"))
+    elif charted:
+        left = line(span(ngettext("{n:,} event", "{n:,} events", count).format(n=count), "strong"))
     else:
         said = _("the newest {n:,}").format(n=count)
         left = line(span(said, "strong"), span(_(", counting the others …"), "dim"))

@@ -36,6 +36,8 @@ def choices(typed: str, able: Sequence[Action], keys_of: Callable[[Action], str]
         return tuple(sorted(offered, key=lambda one: one.text in _SCREENS))
     hits = [(rank, n, one) for n, one in enumerate(offered) if (rank := _rank(one, wanted)) is not None]
     found = [one for _rank, _n, one in sorted(hits, key=lambda hit: hit[:2])]
+    if (sought := _sought(typed, able, keys_of)) is not None:
+        return (sought, *found)
     filtered = _filtered(typed, keys_of, able)
     if filtered is None:
         return tuple(found)
@@ -76,6 +78,17 @@ def _rank(one: Choice, wanted: str) -> int | None:
         return 2
     said = f"{words} {id}" if id in _SCREENS else f"{words} {id} {bare(one.help)}"
     return 3 if all(any(word.startswith(part) for word in said.split()) for part in wanted.split()) else None
+
+
+def _sought(typed: str, able: Sequence[Action], keys_of: Callable[[Action], str]) -> Choice | None:
+    """`find dupont`: the search, begun."""
+    head, _space, rest = typed.strip().partition(" ")
+    action = next((a for a in able if a.id == "find"), None)
+    if action is None or not rest.strip() or bare(head) not in ("find", bare(action.words)):
+        return None
+    text = f"find {rest.strip()}"
+    help = _("Find a person, group or sheet: {text}").format(text=rest.strip())
+    return Choice(text, action.words, keys_of(action), help, text)
 
 
 def _filtered(typed: str, keys_of: Callable[[Action], str], able: Sequence[Action]) -> Choice | None:

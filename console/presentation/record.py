@@ -1,17 +1,16 @@
-"""One record's page: both sides field by field, its people, what waits for it, what comes, what happened."""
+"""One record's page, what it is: how it stands, both sides field by field, its link, its people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from console.presentation import items as item_words
 from console.presentation import sheets as sheet_words
-from console.presentation.dashboard import LEVELS, heading
+from console.presentation.dashboard import heading
 from console.presentation.diff import two
-from console.presentation.items import when
+from console.presentation.items import spelled, when
 from console.presentation.line import (
     Cell,
     Line,
@@ -31,12 +30,12 @@ from console.presentation.line import (
 )
 from console.presentation.sides import LABEL, labelled
 from console.presentation.signs import Signs
-from console.presentation.subject import Subject, quoted
-from console.presentation.wording import Look, difference, instant, record, value
+from console.presentation.subject import Subject
+from console.presentation.wording import Look, instant, record, value
 from engine.words import _, ngettext
 
 if TYPE_CHECKING:
-    from engine.service.models import ChangeView, EventView, FieldView, ItemView, MemberView, RecordView
+    from engine.service.models import FieldView, MemberView, RecordView, WhyView
 
 STATE: dict[str, str] = {
     "erp": _("changed in the ERP"),
@@ -47,10 +46,10 @@ STATE: dict[str, str] = {
 }
 """How a field stands, in words, where it is not equal."""
 
+THERE = "there"
+"""The cause of a WhyView where nothing stops the record."""
 ABREAST = 96
 """Columns from which on the three values of a field stand beside each other."""
-LONGEST = 3
-"""Lines that one line of the log takes here, at most."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +144,13 @@ def _stands(view: RecordView) -> Line:
 # What it is
 
 
-def facts(view: RecordView, now: datetime, width: int, look: Look, signs: Signs) -> tuple[Row, ...]:
-    """What is wrong with it, both sides field by field, its link, its people."""
-    rows = [*_wrong(view, width, look)]
+def facts(
+    view: RecordView, now: datetime, width: int, look: Look, signs: Signs, why: WhyView | None = None
+) -> tuple[Row, ...]:
+    """What is wrong with it (`why`: why it isn't there), both sides field by field, its link, its people."""
+    rows = [*_wrong(view, width, told_why=why is not None and why.cause != THERE)]
+    if why is not None:
+        rows += not_there(why, now, width, look, signs)
     rows += _fields(view, width, look, signs)
     if view.sheet is not None:
         rows += _sheet(view, now, width, look, signs)
@@ -157,7 +160,7 @@ def facts(view: RecordView, now: datetime, width: int, look: Look, signs: Signs)
     return tuple(rows)
 
 
-def _wrong(view: RecordView, width: int, look: Look) -> Iterator[Row]:
+def _wrong(view: RecordView, width: int, told_why: bool) -> Iterator[Row]:
     said: list[tuple[str, Role]] = [(problem, "bad") for problem in view.problems]
     if view.missing:
         occurrences = ", ".join(view.missing)
@@ -165,12 +168,33 @@ def _wrong(view: RecordView, width: int, look: Look) -> Iterator[Row]:
         said.append((text.format(occurrences=occurrences), "warn"))
     if not view.in_erp:
         said.append((_("The ERP shows no such record: nothing of it can be compared."), "warn"))
-    if not view.in_edusign:
+    if not view.in_edusign and not told_why:
         there_is = _("Edusign shows no such record: {why}")
         why = _("it is linked, but its listing lacked it.") if view.linked else _("it was not created yet.")
         said.append((there_is.format(why=why), "warn"))
     for text, role in said:
         yield from _copied(folded(line(span(text, role)), width), text)
+
+
+def not_there(why: WhyView, now: datetime, width: int, look: Look, signs: Signs) -> tuple[Row, ...]:
+    """Why a record isn't in Edusign, what will make it appear, what it passed; nothing where it is there."""
+    if why.cause == THERE:
+        return ()
+    rows = [Row(heading(_("Why it isn't in Edusign"), width, signs))]
+    rule = span(f"  ({why.rule})" if why.rule else "", "dim")
+    rows += _copied(folded(line(span(why.said, "bad"), rule), width), why.said)
+    next_at = spelled(why.next_at, now, look) if why.next_at is not None else _("not by itself")
+    for label, text in ((_("there is"), why.evidence), (_("to do"), why.will), (_("next try"), next_at)):
+        if text:
+            rows += _copied(labelled(label, line(span(text)), width), text)
+    steps: dict[str, tuple[str, Role]] = {
+        "passes": (signs.good, "good"), "stops": (signs.bad, "bad"), "unknown": ("?", "dim")
+    }  # fmt: skip
+    for step in why.steps:
+        sign, role = steps[step.state]
+        said = span(f": {step.said}" if step.said and step.state != "passes" else "", role)
+        rows += _copied(folded(line(span(f"  {sign} ", role), span(step.what), said), width), step.said)
+    return tuple(rows)
 
 
 def _copied(lines: Iterable[Line], copy: str, **more: Any) -> Iterator[Row]:
@@ -256,14 +280,23 @@ def _marked(one: FieldView, look: Look) -> tuple[Line, Line]:
     raw = [shown(one.field, content, look) for content in (one.erp, one.edusign)]
     if one.state in ("equal", "alone", "silent"):
         erp, edusign = (line(span(text)) for text in raw)
-    elif isinstance(one.erp, list | tuple) or isinstance(one.edusign, list | tuple):
-        edusign, erp = two(one.edusign, one.erp)
+    elif isinstance(one.erp, list | tuple) and isinstance(one.edusign, list | tuple):
+        erp, edusign = _names(one.erp, one.edusign, "added"), _names(one.edusign, one.erp, "removed")
     else:
         edusign, erp = two(raw[1], raw[0])
     return (
         (*erp, *_compared(one.field, one.erp, one.erp_canonical, look)),
         (*edusign, *_compared(one.field, one.edusign, one.edusign_canonical, look)),
     )
+
+
+def _names(mine: Sequence[object], others: Sequence[object], role: Role) -> Line:
+    """Names, those that the other side lacks between brackets."""
+    parts = [
+        line(span(name)) if name in others else line(Span("[", "dim"), span(name, role), Span("]", "dim"))
+        for name in mine
+    ]
+    return joined(parts, ", ") or line(span("-"))
 
 
 def _compared(field: str, raw: object, canonical: object, look: Look) -> Line:
@@ -355,113 +388,6 @@ def who_says(one: MemberView) -> tuple[str, Role]:
     return _("left on both sides"), "dim"
 
 
-# What is around it
-
-
-def around(
-    view: RecordView,
-    events: Sequence[EventView],
-    now: datetime,
-    width: int,
-    look: Look,
-    signs: Signs,
-    keys: Sequence[tuple[str, str]],
-    history: str,
-) -> tuple[Row, ...]:
-    """What waits, what comes, its sheets, its log. `keys` settle what waits; `history` shows all of the log."""
-    rows = [*_items(view, now, width, look, signs, keys)]
-    rows += _changes(view, now, width, look, signs)
-    if view.kind in ("learner", "speaker", "group"):
-        rows += _sheets(view, now, width, look, signs)
-    rows += _log(view, events, now, width, look, signs, history)
-    return tuple(rows)
-
-
-def _items(
-    view: RecordView, now: datetime, width: int, look: Look, signs: Signs, keys: Sequence[tuple[str, str]]
-) -> Iterator[Row]:
-    yield Row(heading(_("Waits for a person: {n}").format(n=len(view.items)), width, signs))
-    if not view.items:
-        yield Row(line(span(_("Nothing is open about it."), "dim")))
-    for one in view.items:
-        for text in _item(one, now, width, look):
-            yield Row(text, f"{one.label}: {one.summary}", item=one.id)
-        if one.choices and keys:
-            spans = [part for key, words in keys for part in (span(key, "key"), span(f" {words}   "))]
-            yield Row(fitted((Span("  "), *spans), width), item=one.id)
-
-
-def _item(one: ItemView, now: datetime, width: int, look: Look) -> Iterator[Line]:
-    role = item_words.ROLES.get(one.type, "")
-    bites = item_words.bites(one.bites_at, now, look)
-    head = line(span(f"{one.type}: ", role), span(one.summary), Span("  "))
-    yield from folded((*head, *bites.spans), width)
-    if one.where:
-        yield from folded(line(span(_("  correct {where}").format(where=one.where), "dim")), width)
-
-
-def _changes(view: RecordView, now: datetime, width: int, look: Look, signs: Signs) -> Iterator[Row]:
-    yield Row(heading(_("The newest plan: {n}").format(n=len(view.changes)), width, signs))
-    if not view.changes:
-        yield Row(line(span(_("It changes nothing of this record."), "dim")))
-    for one in view.changes:
-        text = difference(one.before, one.after)
-        goes = ("changes", f"{one.kind}:{quoted(one.erp_id or one.edusign_id)}")
-        for part in _change(one, text, width):
-            yield Row(part, f"{one.verb} {one.kind} {one.label}: {text}", goes=goes)
-
-
-def _change(one: ChangeView, text: str, width: int) -> Iterator[Line]:
-    held = line(span(_("  held: {cause}").format(cause=one.hold), "bad")) if one.hold else ()
-    why = span(f"  {one.reason} {f'({one.rule})' if one.rule else ''}", "dim")
-    yield from folded((*line(span(f"{one.verb} ", "strong"), span(one.label or one.erp_id), why), *held), width)
-    if text:
-        yield from folded(line(span(f"  {text}")), width)
-
-
-def _sheets(view: RecordView, now: datetime, width: int, look: Look, signs: Signs) -> Iterator[Row]:
-    yield Row(heading(_("Its next sheets: {n}").format(n=len(view.sheets)), width, signs))
-    if not view.sheets:
-        yield Row(line(span(_("No coming sheet, as last read."), "dim")))
-    for one in view.sheets:
-        target = Subject(one.connection, "sheet", one.erp_id or one.edusign_id, one.label)
-        text = sheet_words.row(one, now, width, look, signs, several=False)
-        yield Row(text, f"{target.record} {one.label}", target=target)
-
-
-def _log(
-    view: RecordView,
-    events: Sequence[EventView],
-    now: datetime,
-    width: int,
-    look: Look,
-    signs: Signs,
-    history: str,
-) -> Iterator[Row]:
-    right = _("{key} shows all").format(key=history) if events and history else ""
-    yield Row(heading(_("Its log, newest first"), width, signs, right))
-    if not events:
-        yield Row(line(span(_("The log has nothing of it."), "dim")))
-    for one in events:
-        at = when(one.ts, now, look)
-        head = line(span(f"{at} ", "dim"), span(f"{one.level} ", LEVELS.get(one.level, "")))
-        who = span(f"  {one.actor}", "dim") if one.actor else Span("")
-        whole = folded(tuple(p for p in (*head, span(one.message), who) if p.text), max(width - 2, 10))
-        kept = whole[:LONGEST]
-        if len(whole) > LONGEST:
-            kept = (*kept[:-1], (*fitted(kept[-1], max(width - 4, 4)), Span("…")))
-        for n, part in enumerate(kept):
-            yield Row(part if n == 0 else (Span("  "), *part), f"{instant(one.ts, look)} {one.message}")
-
-
 def unread(why: str, subject: Subject, width: int) -> tuple[Row, ...]:
     """What is said where the engine knows no such record."""
     return tuple(_copied(folded(line(span(why, "warn")), width), subject.record))
-
-
-def of_item(rows: Iterable[Row], subject: Subject) -> tuple[Row, ...]:
-    """The rows without what leads to the page itself."""
-    return tuple(
-        replace(one, target=None) if one.target is not None and one.target.record == subject.record else one
-        for one in rows
-    )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from console.presentation.items import when
 from console.presentation.line import (
     Cell,
     Line,
@@ -24,7 +23,7 @@ from console.presentation.line import (
 from console.presentation.progress import Pace, progress_parts
 from console.presentation.sides import labelled, told
 from console.presentation.signs import Signs
-from console.presentation.wording import Look, counts, duration, instant_to_second
+from console.presentation.wording import Look, counts, duration, instant_to_second, moment
 from engine.words import _, ngettext
 
 if TYPE_CHECKING:
@@ -48,12 +47,12 @@ def _sign(state: str, signs: Signs) -> str:
 def slots(several: bool) -> tuple[Slot, ...]:
     """`several`: whether there is more than one connection."""
     return (
-        Slot(_("began"), 14),
+        Slot(_("began"), 12),
         Slot(_("state"), 12),
         Slot(_("trigger"), 8, 0, 3),
         *([Slot(_("connection"), 10, 0, 1)] if several else []),
         Slot(_("by"), 9, 0, 4),
-        Slot(_("written"), 16, 1),
+        Slot(_("written"), 26, 1),
         Slot(_("faults"), 6, 0, 2, True),
         Slot(_("requests"), 8, 0, 5, True),
         Slot(_("took"), 6, 0, 0, True),
@@ -72,7 +71,7 @@ def row(
     running = view.state == "running"
     requests = sum(view.requests.values())
     content = [
-        Cell.of(when(view.started, now, look), "" if running else "dim"),
+        Cell.of(moment(view.started, now, look), "" if running else "dim"),
         Cell.of(f"{_sign(view.state, signs)} {view.state}", role),
         Cell.of(view.trigger, "dim"),
         *([Cell.of(view.connection, "dim")] if several else []),
@@ -92,17 +91,20 @@ def _written_cell(view: RunView) -> Cell:
 
 
 def _progress_cell(view: RunView, now: datetime, pace: Pace | None) -> Cell:
-    return Cell.of(" ".join(progress_parts(view.progress, pace, now)[:2]), "info")
+    what, *rest = progress_parts(view.progress, pace, now)
+    return Cell.of(" ".join((*rest[:1], what)), "info")
 
 
 def summary(views: Sequence[RunView], filtered: bool, all_of_them: bool) -> Line:
     """How many runs, by how they ended."""
     if not views:
         return line(span(_("No run matches the filter.") if filtered else _("No run yet."), "dim"))
-    total = ngettext("{n} run", "{n} runs", len(views)).format(n=len(views))
-    if not all_of_them:
-        total = _("the newest {n} runs").format(n=len(views))
-    head = line(span(total, "strong"), span(_(" match the filter") if filtered else "", "info"))
+    total = ngettext("{n} run", "{n} runs", len(views))
+    if filtered:
+        total = ngettext("{n} run matches the filter", "{n} runs match the filter", len(views))
+    elif not all_of_them:
+        total = _("the newest {n} runs")
+    head = line(span(total.format(n=len(views)), "strong"))
     ended: dict[str, int] = {}
     for view in views:
         ended[view.state] = ended.get(view.state, 0) + 1

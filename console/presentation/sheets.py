@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from console.presentation.dashboard import trouble
 from console.presentation.items import when
-from console.presentation.line import Cell, Line, Role, Slot, cells, folded, joined, line, span, titles
+from console.presentation.line import Cell, Line, Role, Slot, cells, fitted, folded, joined, line, span, titles
 from console.presentation.sides import LABEL, told
 from console.presentation.signs import Signs
 from console.presentation.wording import Look, instant, record, time_of_day
@@ -41,7 +41,7 @@ _NEXT: dict[SheetTrouble, str] = {
     ),
     "no_speaker": _("Nobody can open it: the ERP's session needs a speaker with a valid e-mail."),
     "no_session": _("Made by hand, or its session is gone: its absences are reported by hand."),
-    "no_sheet": _("It is made at the next run, unless something of it was rejected; o tries now."),
+    "no_sheet": _("Made at the next run, unless it was rejected: its page says why; o tries now."),
     "other_time": _("The next run moves it, where it may still be written."),
     "other_room": _("The next run corrects it, where it may still be written."),
 }
@@ -73,7 +73,7 @@ def slots(several: bool) -> tuple[Slot, ...]:
         *([Slot(_("connection"), 10, 0, 4)] if several else []),
         Slot(_("learners"), 8, 0, 1, True),
         Slot(_("signed"), 6, 0, 2, True),
-        Slot(_("what is wrong, or why not written"), 22, 4),
+        Slot(_("how it stands"), 22, 4),
     )
 
 
@@ -177,7 +177,7 @@ def summary(views: Sequence[SheetView], now: datetime, look: Look, filtered: boo
 def detail(view: SheetView, now: datetime, width: int, look: Look) -> tuple[Line, ...]:
     """A sheet in full, beside its session."""
     ids = "  ".join(part for part in (record("sheet", view.erp_id, view.edusign_id), view.connection) if part)
-    lines = [line(span(_name(view), "title"), span(f"  {ids}", "dim"))]
+    lines = [fitted(line(span(_name(view), "title"), span(f"  {ids}", "dim")), width)]
     lines += standing(view, width, look)
     lines += told(facts(view, now, look), width)
     return tuple(lines)

@@ -10,6 +10,7 @@ from typing import Any
 from engine.words import _, ngettext
 
 _SHOWN_ELEMENTS = 3
+_A_YEAR = 300  # days: beyond, a day and month could be this year's or the last's
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,14 @@ def instant(at: datetime | None, look: Look) -> str:
 
 def instant_to_second(at: datetime, look: Look) -> str:
     return at.astimezone(look.zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(at: datetime, now: datetime, look: Look) -> str:
+    """In 12 columns: to the second on the day itself, to the minute within the year, the date before that."""
+    local, today = at.astimezone(look.zone), now.astimezone(look.zone)
+    if local.date() == today.date():
+        return local.strftime("%H:%M:%S")
+    return local.strftime("%d %b %H:%M" if abs((now - at).days) < _A_YEAR else "%Y-%m-%d")
 
 
 def time_of_day(at: datetime, look: Look, day_of: datetime) -> str:

@@ -262,7 +262,7 @@ class Events(ListScreen):
                 raise
 
         def take(answer: tuple[T] | Literal["unreachable", "stopped"]) -> None:
-            if not self.is_mounted or not still() or answer == "stopped":
+            if not self.is_whole or not still() or answer == "stopped":
                 return
             if isinstance(answer, tuple):
                 then(answer[0])
@@ -270,7 +270,7 @@ class Events(ListScreen):
                 self._unanswered.append(again)
 
         def refused(why: str) -> None:
-            if still():
+            if self.is_whole and still():
                 (failed or partial(self.console.say, role="bad"))(why)
 
         self.console.ask(work, take, group=group, failed=refused)
@@ -332,7 +332,7 @@ class Events(ListScreen):
     # What keys act on
 
     def subject(self) -> Subject | None:
-        event = self.event() if self.is_mounted else None
+        event = self.event() if self.is_whole else None
         if event is None:
             return None
         id = event.erp_id or event.edusign_id

@@ -74,11 +74,16 @@ class Frame(Screen[None]):
     def on_resize(self) -> None:
         self.call_after_refresh(self.show_frame)
 
+    @property
+    def whole(self) -> bool:
+        """Whether its widgets are there to be painted: made, and not being taken away."""
+        return self.is_mounted and bool(self.query("#header")) and bool(self.query("#footer"))
+
     # What it shows
 
     def show_frame(self) -> None:
         """Header, tabs and footer as they are now."""
-        if not self.is_mounted:
+        if not self.whole:
             return
         width = self.size.width or self.app.size.width
         console = self.console
@@ -89,7 +94,7 @@ class Frame(Screen[None]):
         self.show_footer()
 
     def show_footer(self) -> None:
-        if not self.is_mounted:
+        if not self.whole:
             return
         console, width = self.console, self.size.width or self.app.size.width
         said = console.said

@@ -84,6 +84,11 @@ class ListScreen(Frame):
     def rows(self) -> Rows:
         return self.query_one("#rows", Rows)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is something to show an answer on: what is taken down loses its parts first."""
+        return self.is_mounted and bool(self.query("#rows"))
+
     # What subclasses say
 
     def load(self) -> None:
@@ -110,7 +115,7 @@ class ListScreen(Frame):
 
     def take(self, model: RowModel, *, keep: bool = True) -> None:
         """Show an answer."""
-        if not self.is_mounted:
+        if not self.is_whole:
             return
         self._loaded = True
         self.mistake = ""
@@ -180,7 +185,7 @@ class ListScreen(Frame):
     # Showing
 
     def show_summary(self) -> None:
-        if not self.is_mounted:
+        if not self.is_whole:
             return
         width = self.size.width
         text = line(span(self.mistake, "bad")) if self.mistake else self.summary(width)
@@ -200,7 +205,7 @@ class ListScreen(Frame):
 
     def show_detail(self, *, keep: bool = False) -> None:
         """`keep`: stay where the person has scrolled to in it."""
-        if not self.is_mounted:
+        if not self.is_whole:
             return
         pane = self.query_one("#detail", Lines)
         rows = self.rows

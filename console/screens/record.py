@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from textual import on
 from textual.containers import Container
@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from console.attachment import Told
 from console.presentation import record as words
+from console.presentation import record_around as surroundings
 from console.presentation.line import Line, line, span
 from console.presentation.subject import Subject
 from console.screens.frame import Frame
@@ -21,7 +22,9 @@ from engine.words import _
 
 if TYPE_CHECKING:
     from console.engine_client import EngineClient
-    from engine.service.models import EventView, ItemView, RecordView
+    from engine.service.models import EventView, ItemView, RecordView, WhyView
+
+    Answer: TypeAlias = tuple[RecordView | str, WhyView | None, tuple[EventView, ...]]
 
 HISTORY = 30
 """Lines of its log that the page shows."""
@@ -73,6 +76,8 @@ class RecordPage(Frame):
         self._subject = Subject(subject.connection, subject.kind, subject.id, subject.label)
         self.view: RecordView | None = None
         self.events: tuple[EventView, ...] = ()
+        self.reason: WhyView | None = None
+        """Why it isn't in Edusign, as last read."""
         self._why = ""
         self._looking = False
         self._stale = False
@@ -100,13 +105,17 @@ class RecordPage(Frame):
         """Ask for the record as last read, and for the latest of its log."""
         one, query = self._subject, self._subject.log_query
 
-        def both(engine: EngineClient) -> tuple[RecordView | str, tuple[EventView, ...]]:
-            return _record_or_why(engine, one), engine.events(query, limit=HISTORY).events
+        def all_of_it(engine: EngineClient) -> Answer:
+            record = _record_or_refusal(engine, one)
+            why = None
+            if isinstance(record, str) or not record.in_edusign:
+                why = next(iter(engine.why(one.record, one.connection, 1)), None)
+            return record, why, engine.events(query, limit=HISTORY).events
 
-        self.console.ask(both, self._took, group=f"record-{id(self)}", failed=self._failed)
+        self.console.ask(all_of_it, self._took, group=f"record-{id(self)}", failed=self._failed)
 
-    def _took(self, answer: tuple[RecordView | str, tuple[EventView, ...]]) -> None:
-        record, self.events = answer
+    def _took(self, answer: Answer) -> None:
+        record, self.reason, self.events = answer
         if isinstance(record, str):
             self._why = record
         else:
@@ -153,7 +162,7 @@ class RecordPage(Frame):
 
     def _show(self) -> None:
         now = self.console.now()
-        if not self.is_mounted or now is None:
+        if not self.whole or now is None:
             return
         console, look = self.console, self.console.look()
         self.query_one("#title", Lines).show(
@@ -164,16 +173,18 @@ class RecordPage(Frame):
         wide = max(facts.size.width - 2, 20)
         if self.view is None:
             rows = words.unread(self._why, self._subject, wide) if self._why else ()
+            if self.reason is not None:
+                rows += words.not_there(self.reason, now, wide, look, console.signs)
             facts.show(PageRows(rows))
             around.show(PageRows())
         else:
-            facts.show(PageRows(words.facts(self.view, now, wide, look, console.signs)))
+            facts.show(PageRows(words.facts(self.view, now, wide, look, console.signs, self.reason)))
             keys = [(console.keys_of(a), a.words) for a in self.able() if a.id in CHOICES]
             history = next((console.keys_of(a) for a in self.able() if a.id == "history"), "")
             wide = max(around.size.width - 2, 20)
-            around.show(
-                PageRows(words.around(self.view, self.events, now, wide, look, console.signs, keys, history))
-            )
+            signs = console.signs
+            lines = surroundings.around(self.view, self.events, now, wide, look, signs, keys, history)
+            around.show(PageRows(lines))
         self.show_footer()
 
     @on(Rows.Moved)
@@ -250,7 +261,7 @@ class RecordPage(Frame):
         )
 
     def _looked(self, view: RecordView) -> None:
-        self._looking, self._why, self.view = False, "", view
+        self._looking, self._why, self.view, self.reason = False, "", view, None
         self._show()
         if view.fresh:
             self.console.say(
@@ -286,7 +297,7 @@ class RecordPage(Frame):
             deciding.decide(self.console, item, choice, self.load)
 
 
-def _record_or_why(engine: EngineClient, one: Subject) -> RecordView | str:
+def _record_or_refusal(engine: EngineClient, one: Subject) -> RecordView | str:
     """The record, or why the engine has none: its log may be there all the same."""
     from console.engine_client import EngineRefused
 

@@ -65,9 +65,12 @@ class Runs(ListScreen):
         )
 
     def _took(self, runs: tuple[RunView, ...]) -> None:
+        if not self.is_whole:
+            return
         self.runs = runs
         self._measure()
-        self.take(RunRows(self.console, self.runs, self._paces))
+        # Who is at the top looks at the newest, whichever that is.
+        self.take(RunRows(self.console, self.runs, self._paces), keep=self.rows.cursor > 0)
         wanted = self.console.selected.pop(self.NAME, "")
         for n, run in enumerate(runs):
             if run.id == wanted:
@@ -130,7 +133,7 @@ class Runs(ListScreen):
         return self.runs[cursor] if cursor < len(self.runs) else None
 
     def subject(self) -> Subject | None:
-        run = self.run_under_cursor() if self.is_mounted else None
+        run = self.run_under_cursor() if self.is_whole else None
         return Subject(run.connection, run=run.id, label=run.id) if run is not None else None
 
     def may(self, id: str) -> bool:

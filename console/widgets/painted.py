@@ -20,6 +20,18 @@ class Painted(Widget):
     """A widget whose lines are `Line`s. Subclasses say what stands on each row of it by `line_at`."""
 
     ALLOW_SELECT = False
+    _plain: Style | None = None
+
+    def notify_style_update(self) -> None:
+        self._plain = None
+        super().notify_style_update()
+
+    @property
+    def plain(self) -> Style:
+        """How text of no role looks here; kept, since it is made from the styles of all ancestors."""
+        if self._plain is None:
+            self._plain = self.rich_style
+        return self._plain
 
     def line_at(self, y: int) -> Line:
         """The line on row `y` of the widget."""
@@ -30,7 +42,7 @@ class Painted(Widget):
         width = self.size.width
         short = fitted(spans, width)
         segments: list[Segment] = []
-        styles = role_styles(self.app.theme, self.rich_style)
+        styles = role_styles(self.app.theme, self.plain)
         under = styles["here"] if here else None
         texts: list[str] = []
         style: Style | None = None

@@ -32,6 +32,7 @@ from engine.service.models import (
     StatusView,
     TodayView,
     View,
+    WhyView,
 )
 
 Role: TypeAlias = Literal["viewer", "operator", "approver", "admin"]
@@ -373,6 +374,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "operator",
         "One record, read on both sides now; writes nothing.",
         RecordView,
+        query=_RECORD,
+        long=True,
+    ),
+    Endpoint(
+        "why",
+        "GET",
+        "/v1/why",
+        "viewer",
+        "Why a person, group or sheet isn't in Edusign: the first thing that stops it, as last read.",
+        tuple[WhyView, ...],
+        query=(Parameter("text", required=True), _CONNECTION, Parameter("limit", int, 5, 1, 50)),
+    ),
+    Endpoint(
+        "why_now",
+        "GET",
+        "/v1/why/now",
+        "operator",
+        "The same of one record, read on both sides now; writes nothing.",
+        WhyView,
         query=_RECORD,
         long=True,
     ),

@@ -415,6 +415,43 @@ class FoundView(View):
     state: Literal["linked", "erp", "edusign"] = "linked"
 
 
+class WhyStep(View):
+    """One thing a record must pass to stand in Edusign: what it is, whether it passes, what was seen and when
+    (None: the question has no age)."""
+
+    what: str
+    state: Literal["passes", "stops", "unknown"]
+    said: str = ""
+    at: datetime | None = None
+
+
+class WhyView(View):
+    """Why a record isn't in Edusign, or that it is.
+
+    `cause` names the first thing that stops it, "there" when nothing does: one of engine.why.CAUSES. `said` is
+    the answer in a sentence, `evidence` what it stands on, `will` what will make the record appear, `next_at`
+    when that is tried next by itself (None: not by itself). `erp_at` and `edusign_at`: when each side last
+    showed it, None where it never did. `item`: the open item to settle, "" for none. `fresh`: read just now.
+    """
+
+    connection: str
+    kind: str
+    erp_id: str = ""
+    edusign_id: str = ""
+    label: str = ""
+    cause: str
+    rule: str = ""
+    said: str
+    evidence: str = ""
+    will: str = ""
+    next_at: datetime | None = None
+    erp_at: datetime | None = None
+    edusign_at: datetime | None = None
+    item: str = ""
+    fresh: bool = False
+    steps: tuple[WhyStep, ...] = ()
+
+
 class MeView(View):
     """Who asks, and the most they may do."""
 

@@ -29,6 +29,7 @@ from engine.service.models import (
     SkipRequest,
     StatusView,
     TodayView,
+    WhyView,
 )
 
 
@@ -173,6 +174,14 @@ class Operations(Protocol):
 
     async def look(self, connection: str, kind: str, id: str) -> RecordView:
         """The same, read on both sides now: a few requests, nothing written."""
+        ...
+
+    async def why(self, text: str, connection: str = "", limit: int = 5) -> tuple[WhyView, ...]:
+        """Why what `text` names isn't in Edusign, as last read: an answer per record, else per connection."""
+        ...
+
+    async def why_now(self, connection: str, kind: str, id: str) -> WhyView:
+        """The same of one record, read on both sides now. Refusal as `look`."""
         ...
 
     async def check(self, connection: str = "") -> tuple[FindingView, ...]: ...

@@ -117,7 +117,7 @@ class _Service:
         answer = await (self._unless_closing(answering) if endpoint.method == "GET" else answering)
         if endpoint.answer is None:
             return Response(status_code=204)
-        return JSONResponse(pydantic.TypeAdapter(endpoint.answer).dump_python(answer, mode="json"))
+        return Response(pydantic.TypeAdapter(endpoint.answer).dump_json(answer), media_type=JSON)
 
     async def _unless_closing(self, answering: Awaitable[Any]) -> Any:
         """A read that is still waiting when the engine stops is not waited for."""

@@ -6,12 +6,16 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from time import perf_counter
 
 from textual.pilot import Pilot
 
 from console.app import Console
 from engine.service.access import Access, InProcess
 from tests.unit.fake_engine import FakeOperations, served
+
+PATIENCE = 20.0
+"""Seconds until what a test waits for is taken for never coming."""
 
 
 def shown(app: Console) -> str:
@@ -32,6 +36,15 @@ async def press(pilot: Pilot[int], *keys: str) -> None:
     for key in keys:
         await pilot.press(key)
         await settled(pilot)
+
+
+async def sees(pilot: Pilot[int], text: str, *, not_there: bool = False) -> None:
+    """Wait until a text is on the screen, or no longer: what is typed is asked after a pause."""
+    assert isinstance(pilot.app, Console)
+    limit = perf_counter() + PATIENCE
+    while (text in shown(pilot.app)) == not_there:
+        assert perf_counter() < limit, f"waited for {text!r}; the screen is:\n{shown(pilot.app)}"
+        await pilot.pause()
 
 
 @contextlib.asynccontextmanager

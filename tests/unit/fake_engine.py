@@ -42,6 +42,7 @@ from engine.service.models import (
     SkipRequest,
     StatusView,
     TodayView,
+    WhyView,
 )
 from engine.service.operations import Refusal
 from engine.service.routes import application
@@ -55,7 +56,7 @@ def event(seq: int, message: str = "a line", *, epoch: int = 1, **more: Any) -> 
     return EventView(
         epoch=epoch,
         seq=seq,
-        ts=NOW + timedelta(seconds=seq),
+        ts=more.pop("ts", NOW + timedelta(seconds=seq)),
         level=more.pop("level", "info"),
         kind=more.pop("kind", "run"),
         message=message,
@@ -137,6 +138,7 @@ class FakeOperations:
         self.today_views: tuple[TodayView, ...] = ()
         self.sheet_views: tuple[SheetView, ...] = ()
         self.found_views: tuple[FoundView, ...] = ()
+        self.why_views: tuple[WhyView, ...] = ()
         self.record_view: RecordView | None = None
         self.refusal: Exception | None = None
         self.plan_view = PlanView(
@@ -351,6 +353,14 @@ class FakeOperations:
     async def look(self, connection: str, kind: str, id: str) -> RecordView:
         self._ask("look", (connection, kind, id))
         return (await self.record(connection, kind, id)).model_copy(update={"fresh": True})
+
+    async def why(self, text: str, connection: str = "", limit: int = 5) -> tuple[WhyView, ...]:
+        self._ask("why", (text, connection, limit))
+        return self.why_views
+
+    async def why_now(self, connection: str, kind: str, id: str) -> WhyView:
+        self._ask("why_now", (connection, kind, id))
+        return self.why_views[0].model_copy(update={"fresh": True})
 
     async def item(self, item_id: str) -> ItemView:
         self._ask("item", item_id)

@@ -13,7 +13,7 @@ import pytest
 from textual.pilot import Pilot
 
 from console import keys_page
-from console.actions import ACTIONS, BY_ID, SCREENS, Action, clashes, other_keys, shown_key
+from console.actions import ACTIONS, BY_ID, SCREENS, Action, clashes, here, other_keys, shown_key
 from console.app import Console
 from console.presentation.help import page
 from console.presentation.line import text_of
@@ -25,7 +25,6 @@ from console.settings import Settings, settings_of
 from console.widgets.painted import Lines
 from console.widgets.rows import Rows
 from engine.service.access import InProcess
-from engine.service.endpoints import Role
 from tests.unit.console_kit import opened, press, settled, shown
 from tests.unit.fake_engine import FakeOperations, change, item
 from tests.unit.test_record_commands import record, sheets
@@ -112,7 +111,7 @@ def test_what_a_role_may_do_grows_and_what_is_dangerous_is_never_a_viewers(role:
 
 
 READS = {"status", "dashboard", "items", "changes", "change_refs", "sheets", "find", "record", "events", "runs",
-         "run", "event_map", "follow", "today", "me", "last_plan", "item"}  # fmt: skip
+         "run", "event_map", "follow", "today", "me", "last_plan", "item", "why"}  # fmt: skip
 
 
 async def test_a_viewers_keys_ask_the_engine_for_nothing_but_what_it_shows() -> None:
@@ -130,25 +129,35 @@ async def test_a_viewers_keys_ask_the_engine_for_nothing_but_what_it_shows() -> 
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "approver"])
-async def test_help_and_palette_list_what_this_role_may_and_no_more(role: Role) -> None:
-    async with opened(everything(), access=InProcess("eve", role)) as (app, pilot):
-        for name in THERE:
-            await goes(app, pilot, name)
-            assert isinstance(app.front, Frame)
-            here = app.front.offered()
-            forbidden = [a for a in of_screen(name) if not a.allowed(role)]
-            await pilot.press("question_mark")
-            await pilot.pause()
-            said = [text_of(line) for line in app.screen.query_one("#page", Lines).lines]
-            assert [a.id for a in here if not _told(a, said) and not a.id.startswith("go.")] == []
-            assert [a.id for a in forbidden if _told(a, said)] == []
-            await pilot.press("escape", "colon")
-            await pilot.pause()
-            assert isinstance(app.screen, Palette)
-            model = app.screen.query_one(Rows).model
-            assert isinstance(model, Choices)
-            assert {one.text for one in model.choices} & {a.id for a in forbidden} == set()
-            await pilot.press("escape")
+@pytest.mark.parametrize("name", THERE)
+def test_help_and_palette_list_what_a_role_may_and_no_more(name: str, role: str) -> None:
+    may = here(name, screen_of(name).HAS_LIST, role)
+    said = [text_of(line) for line in page(name, may, lambda a: shown_key(a.keys), 80)]
+    named = {one.text for one in choices("", may, lambda a: shown_key(a.keys))}
+    for action in of_screen(name):
+        if action.id.startswith("go."):
+            assert action.id.removeprefix("go.") in named
+        elif action.id != "palette":
+            assert _told(action, said) == (action.id in named) == action.allowed(role), action.id
+
+
+async def test_the_console_hands_help_and_palette_its_persons_actions() -> None:
+    async with opened(everything(), access=InProcess("eve", "viewer")) as (app, pilot):
+        await goes(app, pilot, "conflicts")
+        assert isinstance(app.front, Frame)
+        offered = app.front.offered()
+        await pilot.press("question_mark")
+        await pilot.pause()
+        said = [text_of(line) for line in app.screen.query_one("#page", Lines).lines]
+        assert all(_told(a, said) for a in offered if not a.id.startswith("go."))
+        assert not any(_told(a, said) for a in of_screen("conflicts") if not a.allowed("viewer"))
+        await pilot.press("escape", "colon")
+        await pilot.pause()
+        assert isinstance(app.screen, Palette)
+        model = app.screen.query_one(Rows).model
+        assert isinstance(model, Choices)
+        ids = {a.id.removeprefix("go.") for a in app.front.able()}
+        assert {one.text for one in model.choices} == ids - {"palette"}
 
 
 def _told(action: Action, said: list[str]) -> bool:

@@ -22,7 +22,15 @@ import pytest
 from console.engine_client import EngineClient, EngineRefused, EngineUnreachable
 from engine.service.access import Access, InProcess, Peer
 from engine.service.endpoints import BY_NAME, ENDPOINTS, OPENAPI_PATH, STATUS_BY_CODE, Endpoint
-from engine.service.models import DecideRequest, EventView, FreezeRequest, PlanRequest, RecordView, RunRequest
+from engine.service.models import (
+    DecideRequest,
+    EventView,
+    FreezeRequest,
+    PlanRequest,
+    RecordView,
+    RunRequest,
+    WhyView,
+)
 from engine.service.operations import Operations, Refusal
 from engine.service.routes import application
 from engine.service.socket import LOCK_NAME, SocketRefused, SocketServer, bound, peer_of
@@ -82,7 +90,10 @@ async def test_every_json_endpoint_answers_its_model() -> None:
         "find": {"text": "zoe"},
         "record": {"connection": "lyon", "kind": "learner", "id": "A17"},
         "look": {"connection": "lyon", "kind": "learner", "id": "A17"},
+        "why": {"text": "zoe"},
+        "why_now": {"connection": "lyon", "kind": "learner", "id": "A17"},
     }
+    operations.why_views = (WhyView(connection="lyon", kind="learner", cause="there", said="it is there"),)
     operations.record_view = RecordView(connection="lyon", kind="learner", erp_id="A17")
     async with _http(operations) as http:
         for endpoint in ENDPOINTS:

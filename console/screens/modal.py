@@ -16,4 +16,4 @@ class Modal(ModalScreen[T]):
     def dismiss(self, result: T | None = None) -> AwaitComplete:
         if self.app.screen is self:
             return super().dismiss(result)
-        return AwaitComplete.nothing()
+        return AwaitComplete()

@@ -366,6 +366,10 @@ class Console(App[int]):
         self.copy_to_clipboard(clean.encode("utf-8", "replace")[:COPY_MOST].decode("utf-8", "ignore"))
         self.say(_("Sent to the terminal's clipboard (it cannot confirm): {text}").format(text=clean))
 
+    def action_help_quit(self) -> None:
+        """^C, which ends a command at once, is pressed by habit: say which key leaves."""
+        self.say(_("q leaves the console; the engine and its runs go on."))
+
     # Looks and keys
 
     def next_theme(self) -> None:

@@ -72,6 +72,8 @@ def test_the_terminal_is_left_as_it_was_found(engine: EngineProcess) -> None:
     with engine.console() as terminal:
         terminal.sees("lyon ypareo")
         assert {"1049", "2004"} <= terminal.screen.modes and "25" not in terminal.screen.modes
+        terminal.presses("ctrl+c")
+        terminal.sees("q leaves the console")
         terminal.presses("q")
         assert terminal.ends() == 0
         assert terminal.screen.modes == {"7", "25"}

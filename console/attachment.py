@@ -24,8 +24,8 @@ WHILE_IDLE = 30.0
 AFTER_EVENTS = 0.2
 BATCH_SECONDS = 0.1
 FIRST_PAUSE, LONGEST_PAUSE, LONGER = 0.1, 5.0, 1.25
-"""Seconds between two tries to reach the engine, and by how much each is longer than the one before: an engine that
-starts is met soon after it is up."""
+"""Seconds between two tries to reach the engine, and how many times as long as the one before each pause is: an
+engine that starts is met soon after it is up."""
 
 
 @dataclass

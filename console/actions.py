@@ -244,7 +244,7 @@ ACTIONS: tuple[Action, ...] = (
         _("Stop the connection's run after the write under way."),
         role="operator",
         dangerous=True,
-        footer=22,
+        footer=12,
     ),
     Action(
         "freeze",

@@ -69,6 +69,7 @@ class Attachment:
         self.socket = socket
         self._tell = tell
         self._after = after
+        self._epoch = 0
         self._connect = connect or _client
         self._client: EngineClient | None = None
         self._connecting = threading.Lock()
@@ -101,6 +102,11 @@ class Attachment:
     def position(self) -> int:
         """The seq of the last event that came, 0 before any."""
         return self._after or 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """(epoch, seq) of the last event that came; (0, 0) before any."""
+        return (self._epoch, self.position) if self._epoch else (0, 0)
 
     def refresh(self) -> None:
         """Ask for the dashboard soon."""
@@ -152,7 +158,7 @@ class Attachment:
                 for event in self.client.follow(
                     after=self._after, announce=lambda _line: self._stale.set(), wait=self._wait
                 ):
-                    self._after = event.seq
+                    self._epoch, self._after = event.epoch, event.seq
                     batch.add(event)
                     pause = FIRST_PAUSE
                     if self._closing.is_set():

@@ -45,8 +45,9 @@ class LogPages:
     # What the engine says
 
     def begin(self, newest: Sequence[EventView], epoch: int, seq: int) -> None:
-        """The newest events, newest first, of a log that had reached `seq`. Earlier epochs are left out."""
-        self.epoch = newest[0].epoch if newest else epoch
+        """The newest events, newest first, of a log that had reached `seq` of this epoch. Those of earlier
+        epochs are left out."""
+        self.epoch = epoch
         self._tail = [one for one in reversed(newest) if one.epoch == self.epoch]
         self.count = len(self._tail)
         self.seq = max(seq, self._tail[-1].seq if self._tail else 0)

@@ -11,7 +11,7 @@ from typing import Any
 from engine.apply import Outcome
 from engine.changes import Change, Plan, Rejection, Tally
 from engine.observe import Observed
-from engine.order import Order
+from engine.order import NOT_ASKED, NOT_CHOSEN, Order
 from engine.records import KINDS, Kind
 from engine.service.models import ChangeView, PlanView, ProgressView, RunState, RunView
 from engine.views import SKIPPED, change_view
@@ -159,7 +159,10 @@ def plan_view(
     faults: Iterable[str],
     stale: tuple[str, ...],
 ) -> PlanView:
-    """The plan as the API shows it."""
+    """The plan as the API shows it; what this order alone did not ask for is pending like the rest."""
+    unasked = (NOT_CHOSEN, NOT_ASKED)
+    changes = (c.model_copy(update={"skip": ""}) if c.skip in unasked else c for c in made.changes)
+    made = made.model_copy(update={"changes": tuple(changes)})
     return PlanView(
         id=f"p{order.run_id}",
         connection=connection,

@@ -50,6 +50,10 @@ class Connection:
         }
 
 
+NOT_CHOSEN, NOT_ASKED = "not_chosen", "not_asked"
+"""Why a run left a change alone that nothing else keeps from being written."""
+
+
 @dataclass(frozen=True)
 class Order:
     """What is asked of a run.
@@ -92,10 +96,10 @@ class Order:
             return lambda _change: "another_connector"
         wanted_ids = self.chosen
         if wanted_ids is not None:
-            return lambda change: "" if change.id in wanted_ids else "not_chosen"
+            return lambda change: "" if change.id in wanted_ids else NOT_CHOSEN
         if self.only is not None:
             asked = _with_needed(made.changes, self.only)
-            return lambda change: "" if change.id in asked else "not_asked"
+            return lambda change: "" if change.id in asked else NOT_ASKED
         return lambda _change: ""
 
     def stale(self, made: Plan) -> tuple[str, ...]:

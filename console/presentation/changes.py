@@ -117,9 +117,9 @@ def what(change: ChangeView, now: datetime, look: Look, signs: Signs, *, before:
 
 
 def _touched(change: ChangeView) -> list[str]:
-    """The fields whose value would be another, the rosters last."""
+    """The fields whose value would be another: as people say them, the rosters last."""
     names = [n for n in dict.fromkeys((*change.before, *change.after)) if _differs(change, n)]
-    return sorted(names, key=lambda name: isinstance(_either(change, name), list))
+    return sorted(names, key=lambda name: (isinstance(_either(change, name), list), name != "start"))
 
 
 def _differs(change: ChangeView, name: str) -> bool:
@@ -171,10 +171,16 @@ def shown(content: Any, now: datetime, look: Look) -> str:
 
 
 def detail(
-    one: ChangeRow, record: RecordView | None, now: datetime, width: int, look: Look, signs: Signs
+    one: ChangeRow,
+    record: RecordView | None,
+    now: datetime,
+    width: int,
+    look: Look,
+    signs: Signs,
+    frozen: str = "",
 ) -> tuple[Line, ...]:
     """A change in full: its values on both sides, why, when it bites, what stops it. `record`: as both sides
-    last showed it, None while that is not known."""
+    last showed it, None while that is not known; `frozen`: why its connection writes nothing."""
     change = one.change
     lines: list[Line] = [
         *folded(
@@ -185,7 +191,7 @@ def detail(
             ),
             width,
         ),
-        *folded(_standing(one, signs), width),
+        *folded(_standing(one, signs, frozen), width),
         *_values(change, record, now, width, look),
     ]
     reason = f"{change.reason} ({change.rule})" if change.rule else change.reason
@@ -195,7 +201,7 @@ def detail(
     return tuple(lines)
 
 
-def _standing(one: ChangeRow, signs: Signs) -> Line:
+def _standing(one: ChangeRow, signs: Signs, frozen: str) -> Line:
     """What a change waits for."""
     hold = one.change.hold
     match state(hold):
@@ -206,6 +212,8 @@ def _standing(one: ChangeRow, signs: Signs) -> Line:
             return line(span(f"{signs.held} {_('held: {cause}').format(cause=cause(hold))}", "warn"))
         case "skipped":
             return line(span(_skipped(hold), "info"))
+        case _ if frozen:
+            return line(span(f"{signs.frozen} {_('ready, but {frozen}').format(frozen=frozen)}", "bad"))
         case _:
             return line(span(_("ready: the next run writes it, w writes it now"), "good"))
 
@@ -341,6 +349,7 @@ def summary(
     now: datetime,
     look: Look,
     width: int,
+    frozen: Sequence[str] = (),
 ) -> Line:
     """How many changes of what kind, and of when they are; what does not fit is left out from the end."""
     if not plans:
@@ -352,6 +361,8 @@ def summary(
     parts = [line(span(head, "strong"))]
     if marks:
         parts.append(line(span(_("{n} marked").format(n=f"{marks:,}"), "mark")))
+    if frozen:
+        parts.append(line(span(_("FROZEN: {names}").format(names=", ".join(frozen)), "bad")))
     if held := sum(one.held for one in plans):
         parts.append(line(span(_("{n} held").format(n=f"{held:,}"), "warn")))
     if skipped := sum(one.skipped for one in plans):

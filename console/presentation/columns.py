@@ -41,7 +41,7 @@ def display_width(text: str) -> int:
     return sum(_char_width(char) for char in text)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _char_width(char: str) -> int:
     if unicodedata.category(char) in _ZERO_WIDTH:
         return 0

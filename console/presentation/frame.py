@@ -111,6 +111,10 @@ def footer(able: Sequence[Action], width: int, keys_of: Callable[[Action], str])
     return filled((*joined(kept, "  "), Span("  "), *end), width)
 
 
+TYPING = (("⏎", _("keep it")), ("Esc", _("drop it")), ("F1", _("what can be typed, with examples")))
+"""The keys of a filter line."""
+
+
 def hints(pairs: Sequence[tuple[str, str]]) -> Line:
     """The keys that work in a window, as its last line."""
     return joined([line(span(key, "key"), Span(" "), span(words, "dim")) for key, words in pairs], "   ")

@@ -21,6 +21,12 @@ MOVING: tuple[tuple[str, str], ...] = (
     (_("Home End"), _("the first, the last")),
 )
 
+DETAIL: tuple[tuple[str, str], ...] = (
+    (_("↑ ↓"), _("scroll by a line; +3 at its foot: three more lines below")),
+    (_("PgUp PgDn"), _("scroll by a page")),
+    (_("Tab"), _("back to the list, whose row it tells of")),
+)
+
 FILTER: tuple[tuple[str, str], ...] = (
     ("dupont", _("the word anywhere in the row; accents and case do not matter")),
     ('"exact words"', _("the words in this order")),
@@ -40,7 +46,7 @@ KINDS: dict[str, str] = {
     "changes": _("kind: of changes: create update archive withdraw add remove …, held, skipped, learner …"),
     "conflicts": _("kind: of conflicts: their code"),
     "duplicates": _("kind: of duplicates: their code"),
-    "rejections": _("kind: rejection task notice, or a code such as email_missing"),
+    "rejections": _("kind: rejection task notice, or a code such as missing_email"),
     "sheets": _(
         "kind: of sheets: coming running over, locked signed, no_learners no_speaker no_session no_sheet "
         "other_time other_room"
@@ -61,7 +67,7 @@ def page(
     topic: str = "",
 ) -> tuple[Line, ...]:
     """The help of a screen. `able`: what works now; `not_now`: what works on something else there; `topic`:
-    "filter" begins with the grammar of the filter line."""
+    "filter" begins with the grammar of the filter line, "detail" with the keys of the pane beside the list."""
     by_group = [
         (_("Here"), [a for a in able if a.id not in (*_RUNNING, *_CONSOLE) and not a.id.startswith("go.")]),
         (_("Runs and connections"), [a for a in able if a.id in _RUNNING]),
@@ -71,6 +77,9 @@ def page(
     lines: list[Line] = []
     if topic == "filter":
         lines += _filter(screen, width)
+    elif topic == "detail":
+        lines += _section(_("The detail"))
+        lines += [part for key, words in DETAIL for part in _pair(key, words, width)]
     for title, actions in by_group:
         if actions:
             lines += _section(title)

@@ -130,7 +130,7 @@ def _facts(view: ItemView, now: datetime, look: Look) -> list[tuple[str, object]
         (_("correct"), view.where),
         (_("bites"), spoils),
         (_("record"), record + (f", Edusign {view.edusign_id}" if view.edusign_id else "")),
-        (_("open since"), instant(view.opened_at, look) if view.closed_at is None else ""),
+        (_("since"), instant(view.opened_at, look) if view.closed_at is None else ""),
     ]
     if view.closed_at is not None:
         facts.append((_("settled"), f"{instant(view.closed_at, look)} {view.closed_by} {view.outcome}"))

@@ -148,7 +148,7 @@ def facts(
     view: RecordView, now: datetime, width: int, look: Look, signs: Signs, why: WhyView | None = None
 ) -> tuple[Row, ...]:
     """What is wrong with it (`why`: why it isn't there), both sides field by field, its link, its people."""
-    rows = [*_wrong(view, width, told_why=why is not None and why.cause != THERE)]
+    rows = [*_wrong(view, width, why if why is not None and why.cause != THERE else None)]
     if why is not None:
         rows += not_there(why, now, width, look, signs)
     rows += _fields(view, width, look, signs)
@@ -160,18 +160,20 @@ def facts(
     return tuple(rows)
 
 
-def _wrong(view: RecordView, width: int, told_why: bool) -> Iterator[Row]:
-    said: list[tuple[str, Role]] = [(problem, "bad") for problem in view.problems]
+def _wrong(view: RecordView, width: int, why: WhyView | None) -> Iterator[Row]:
+    """What is wrong with it, but for what `why` says anyway."""
+    problems = [one for one in view.problems if why is None or not one.startswith(why.said)]
+    said: list[tuple[str, Role]] = [(problem, "bad") for problem in problems]
     if view.missing:
         occurrences = ", ".join(view.missing)
         text = _("Not shown by the ERP in {occurrences}: gone once a second complete reading lacks it too.")
         said.append((text.format(occurrences=occurrences), "warn"))
     if not view.in_erp:
         said.append((_("The ERP shows no such record: nothing of it can be compared."), "warn"))
-    if not view.in_edusign and not told_why:
+    if not view.in_edusign and why is None:
         there_is = _("Edusign shows no such record: {why}")
-        why = _("it is linked, but its listing lacked it.") if view.linked else _("it was not created yet.")
-        said.append((there_is.format(why=why), "warn"))
+        cause = _("it is linked, but its listing lacked it.") if view.linked else _("it was not created yet.")
+        said.append((there_is.format(why=cause), "warn"))
     for text, role in said:
         yield from _copied(folded(line(span(text, role)), width), text)
 

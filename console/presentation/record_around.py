@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from console.presentation import items as item_words
 from console.presentation import sheets as sheet_words
@@ -20,6 +20,10 @@ from engine.words import _
 if TYPE_CHECKING:
     from engine.service.models import ChangeView, EventView, ItemView, RecordView
 
+SKIPPED = "skipped"
+"""How the hold of a change begins that is left out for a reason of its own."""
+NAMED = 4
+"""So many who come to a roster, and who leave it, are named."""
 LONGEST = 3
 """Lines that one line of the log takes, at most."""
 
@@ -70,15 +74,42 @@ def _changes(view: RecordView, now: datetime, width: int, look: Look, signs: Sig
     yield Row(heading(_("The newest plan: {n}").format(n=len(view.changes)), width, signs))
     if not view.changes:
         yield Row(line(span(_("It changes nothing of this record."), "dim")))
+    names = {id: member.label for member in view.members for id in (member.erp_id, member.edusign_id) if id}
     for one in view.changes:
-        text = difference(one.before, one.after)
+        text = _difference(one, names)
         goes = ("changes", f"{one.kind}:{quoted(one.erp_id or one.edusign_id)}")
         for part in _change(one, text, width):
             yield Row(part, f"{one.verb} {one.kind} {one.label}: {text}", goes=goes)
 
 
+def _difference(one: ChangeView, names: Mapping[str, str]) -> str:
+    """What a change touches; of a roster who leaves and who comes, by name."""
+    rosters = {
+        field: (before, after)
+        for field in one.before.keys() & one.after.keys()
+        if isinstance(before := one.before[field], list) and isinstance(after := one.after[field], list)
+    }
+    said = [f"{field}: {_coming_and_going(*both, names)}" for field, both in sorted(rosters.items())]
+    before, after = ({k: v for k, v in side.items() if k not in rosters} for side in (one.before, one.after))
+    return "; ".join(part for part in (difference(before, after), *said) if part)
+
+
+def _coming_and_going(before: Sequence[Any], after: Sequence[Any], names: Mapping[str, str]) -> str:
+    gone = [_("-{name}").format(name=names.get(str(id), id)) for id in before if id not in after]
+    come = [_("+{name}").format(name=names.get(str(id), id)) for id in after if id not in before]
+    return ", ".join((*_first(come), *_first(gone))) or _("the same")
+
+
+def _first(labels: Sequence[str]) -> Iterator[str]:
+    yield from labels[:NAMED]
+    if len(labels) > NAMED:
+        yield _("{sign}{n} more").format(sign=labels[0][0], n=len(labels) - NAMED)
+
+
 def _change(one: ChangeView, text: str, width: int) -> Iterator[Line]:
-    held = line(span(_("  held: {cause}").format(cause=one.hold), "bad")) if one.hold else ()
+    held = line(span(f"  {one.hold}", "dim")) if one.hold else ()
+    if one.hold and not one.hold.startswith(SKIPPED):
+        held = line(span(_("  held: {cause}").format(cause=one.hold), "bad"))
     why = span(f"  {one.reason} {f'({one.rule})' if one.rule else ''}", "dim")
     yield from folded((*line(span(f"{one.verb} ", "strong"), span(one.label or one.erp_id), why), *held), width)
     if text:

@@ -151,7 +151,7 @@ def _facts(view: RunView, now: datetime, look: Look) -> list[tuple[str, object]]
         (_("requests"), counts(view.requests)),
         (_("began"), f"{began}, {_('took')} {took}" if view.ended else f"{began}, {took}"),
         (_("by"), f"{view.trigger}, {view.actor}" if view.actor else view.trigger),
-        (_("window"), view.occurrence),
+        (_("counts as"), view.occurrence),
         (_("read"), _observed(view.observed)),
     ]
 

@@ -46,6 +46,11 @@ _NEXT: dict[SheetTrouble, str] = {
     "other_room": _("The next run corrects it, where it may still be written."),
 }
 """What becomes of a trouble, and who does something about it."""
+_BY_HAND: dict[SheetTrouble, str] = {
+    "no_learners": _("Nobody can sign: whoever made it adds them in Edusign."),
+    "no_speaker": _("Nobody can open it: whoever made it names one in Edusign."),
+}
+"""The same of a sheet that has no session."""
 
 
 def ordered(views: Iterable[SheetView], now: datetime, look: Look) -> tuple[SheetView, ...]:
@@ -187,7 +192,9 @@ def standing(view: SheetView, width: int, look: Look) -> tuple[Line, ...]:
     """Everything wrong with it and what becomes of that, then why it may not be written."""
     lines: list[Line] = []
     for code, (words, role) in zip(view.troubles, troubles(view, look), strict=True):
-        lines += folded(line(span(words, role), span(f"  {_NEXT[code]}", "dim")), width)
+        by_hand = code in _BY_HAND and view.session_start is None
+        becomes = _BY_HAND[code] if by_hand else _NEXT[code]
+        lines += folded(line(span(words, role), span(f"  {becomes}", "dim")), width)
     if view.why_not:
         lines += folded(line(span(_("not written: "), "warn"), span(view.why_not)), width)
     elif not view.edusign_id:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Step: TypeAlias = "Callable[[EngineClient], int]"
 """One request of a batch; how many changes it settled."""
-Then: TypeAlias = Callable[[], object]
+Then: TypeAlias = Callable[[bool], object]
+"""What follows a batch that was sent; told whether all of it was done."""
 K = TypeVar("K")
 
 
@@ -189,7 +190,7 @@ def _send(console: Console, steps: Sequence[Step], said: Callable[[int], str], t
         console.say(text, "good" if good else "bad")
         console.attachment.refresh()
         if then is not None:
-            then()
+            then(good)
 
     console.ask(work, lambda done: ended(said(done), True), group="batch", failed=lambda why: ended(why, False))
 

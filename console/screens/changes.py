@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual import on
 
 from console.attachment import Told
 from console.presentation import changes as words
+from console.presentation import confirm
 from console.presentation import holds as hold_words
 from console.presentation.holds import Group
 from console.presentation.line import Line, line, span
@@ -16,6 +17,7 @@ from console.presentation.subject import Subject
 from console.screens import batches
 from console.screens.change_lists import ChangeRows, HoldRows, groups_of, key_of, ref_of
 from console.screens.listing import ListScreen
+from console.screens.marks import Marks, fit
 from console.widgets.filter_line import FilterLine
 from console.widgets.pages import SIZE, Pages
 from console.widgets.rows import Rows
@@ -42,10 +44,8 @@ class Changes(ListScreen):
         self.plans: tuple[PlanHead, ...] = ()
         self._shown_filter = ""
         """The filter of what is shown."""
-        self._refs: dict[str, ChangeRef] = {}
-        """Of the marked changes, what deciding on them needs."""
-        self._fit: frozenset[str] = frozenset()
-        """Which keys there is something for among the marked changes."""
+        self._marks = Marks()
+        self._marking = False
         self._records: dict[str, RecordView | None] = {}
         """Records as both sides last showed them, None where there is nothing to show."""
         self._kept: dict[bool, tuple[str, set[str]]] = {False: ("", set()), True: ("", set())}
@@ -85,7 +85,9 @@ class Changes(ListScreen):
         keep = query == self._shown_filter and not self._is_holds()
         if self._stamp(page.plans) != self._stamp(self.plans):
             self._records.clear()
-            self._renew_marks()
+            if self._marks.refs:
+                # Another plan, or other holds: marks stay on the changes that are still the same.
+                self._mark_with("", self._marks.renew)
         self.plans = page.plans
         self._shown_filter = query
         self._lost_page = False
@@ -119,6 +121,8 @@ class Changes(ListScreen):
         """The engine answers: what it could not answer before is asked again."""
         if self._lost_page or self.mistake:
             self.load()
+        else:
+            self.show_summary()
 
     def told(self, told: Told) -> None:
         super().told(told)
@@ -172,7 +176,13 @@ class Changes(ListScreen):
         if isinstance(rows.model, HoldRows):
             return hold_words.summary(rows.model.groups, filtered, len(rows.marks), width)
         found, look = rows.model.count, self.console.look()
-        return words.summary(self.plans, found, filtered, len(rows.marks), now, look, width)
+        frozen = [one.connection for one in self.plans if self._frozen(one.connection)]
+        return words.summary(self.plans, found, filtered, len(rows.marks), now, look, width, frozen)
+
+    def _frozen(self, connection: str) -> str:
+        """Why a connection writes nothing, "" where it may."""
+        standing = confirm.freeze_of(self.console.dashboard, connection)
+        return "" if standing is None else confirm.frozen_line(standing, self.console.look())
 
     def heading(self, width: int) -> Line:
         several = len(self.console.connections()) > 1
@@ -206,7 +216,8 @@ class Changes(ListScreen):
         key = key_of(row)
         if key not in self._records:
             self._ask_record(key, row)
-        return words.detail(row, self._records.get(key), now, width, look, signs)
+        frozen = self._frozen(row.connection)
+        return words.detail(row, self._records.get(key), now, width, look, signs, frozen)
 
     def _ask_record(self, key: str, row: ChangeRow) -> None:
         """What both sides last said of the record under the cursor."""
@@ -255,7 +266,7 @@ class Changes(ListScreen):
             ) and super().may(id)  # fmt: skip
         match id:
             case "approve" | "skip":
-                return id in (self._fit if self.rows.marks else _fit(self._chosen()))
+                return id in (self._marks.fit if self.rows.marks else fit(self._chosen()))
             case "approve.all":
                 return any(one.held for one in self.plans)
             case "apply":
@@ -276,7 +287,7 @@ class Changes(ListScreen):
     def _chosen(self) -> tuple[ChangeRef, ...]:
         """The marked changes, or the one under the cursor."""
         if self.rows.marks:
-            return tuple(self._refs.values())
+            return tuple(self._marks.refs.values())
         row = self._row()
         return () if row is None else (ref_of(row),)
 
@@ -285,11 +296,7 @@ class Changes(ListScreen):
     def do_mark(self) -> None:
         row = self._row()
         if row is not None:
-            key = key_of(row)
-            if key in self.rows.marks:
-                self._refs.pop(key, None)
-            else:
-                self._refs[key] = ref_of(row)
+            self._marks.toggle(ref_of(row))
         super().do_mark()
         self._marked()
 
@@ -297,51 +304,49 @@ class Changes(ListScreen):
         if self._is_holds():
             super().do_mark_all()
             self._marked()
-            return
-        query = self.filter
+        else:
+            self._mark_with(self.filter, self._marks.all_or_none)
+
+    def _mark_with(self, query: str, take: Callable[[tuple[ChangeRef, ...]], object]) -> None:
+        """Mark by what the engine says of every change a query finds."""
 
         def came(refs: tuple[ChangeRef, ...]) -> None:
-            found = {key_of(one): one for one in refs}
-            if found.keys() <= self._refs.keys():
-                for key in found:
-                    del self._refs[key]
-            else:
-                self._refs |= found
-            self.rows.marks = set(self._refs)
+            self._marking = False
+            take(refs)
+            if not self.by_cause:
+                self.rows.marks = self._marks.keys
             self._marked()
 
-        self.console.ask(lambda engine: engine.change_refs(query), came, group="marks")
+        def failed(why: str) -> None:
+            self._marking = False
+            self.console.say(why, "bad")
 
-    def _renew_marks(self) -> None:
-        """Another plan, or other holds: marks stay on the changes that are still the same."""
-        if not self._refs:
-            return
-
-        def came(refs: tuple[ChangeRef, ...]) -> None:
-            now = {key_of(one): one for one in refs}
-            self._refs = {key: now[key] for key in self._refs if key in now}
-            self.rows.marks = set(self._refs)
-            self._marked()
-
-        self.console.ask(lambda engine: engine.change_refs(), came, group="marks")
+        self._marking = True
+        self.console.ask(lambda engine: engine.change_refs(query), came, group="marks", failed=failed)
 
     def _marked(self) -> None:
-        self._fit = _fit(self._refs.values())
         self.rows.repaint()
         self.show_summary()
         self.show_footer()
 
     def _unmark(self) -> None:
-        self._refs.clear()
+        if not self._is_holds():
+            self._marks.clear()
         self.rows.marks.clear()
         self._marked()
+
+    def _still_marking(self) -> bool:
+        """Whether what is marked is not known yet: a decision now would be on something else."""
+        if self._marking:
+            self.console.say(_("Marking … press it again."), "warn")
+        return self._marking
 
     # Keys
 
     def do_approve(self) -> None:
         if self._is_holds():
             self._decide_holds("approve")
-        else:
+        elif not self._still_marking():
             batches.approve(self.console, self._chosen(), self._settled)
 
     def do_approve_all(self) -> None:
@@ -355,11 +360,11 @@ class Changes(ListScreen):
     def do_skip(self) -> None:
         if self._is_holds():
             self._decide_holds("refuse")
-        else:
+        elif not self._still_marking():
             batches.skip(self.console, self._chosen(), self._settled)
 
     def do_apply(self) -> None:
-        if self._is_holds():
+        if self._is_holds() or self._still_marking():
             return
         if self.rows.marks:
             batches.write(self.console, self._chosen(), self._settled)
@@ -380,9 +385,11 @@ class Changes(ListScreen):
         if holds:
             batches.decide_holds(self.console, holds, choice, self._settled)
 
-    def _settled(self) -> None:
-        self._stay = self.rows.cursor
-        self._unmark()
+    def _settled(self, done: bool) -> None:
+        """A batch was sent: what it was about is no longer marked, unless it was refused."""
+        if done:
+            self._stay = None if self._is_holds() else self.rows.cursor
+            self._unmark()
         self.load()
 
     def do_holds(self) -> None:
@@ -393,7 +400,8 @@ class Changes(ListScreen):
         self._kept[self.by_cause] = ("" if self._from_hold else self.filter, set(self.rows.marks))
         self._from_hold = False
         self.by_cause = by_cause
-        self.filter, self.rows.marks = self._kept[by_cause]
+        self.filter, marked = self._kept[by_cause]
+        self.rows.marks = marked if by_cause else self._marks.keys
         self.query_one(FilterLine).put(self.filter)
         self.load()
 
@@ -419,16 +427,3 @@ class Changes(ListScreen):
             self._turn(not self.by_cause)
         else:
             super().do_back()
-
-
-def _fit(refs: Iterable[ChangeRef]) -> frozenset[str]:
-    """Which keys there is something for among these changes."""
-    found = set()
-    for one in refs:
-        if one.item:
-            found.add("approve")
-        if words.state(one.hold) != "skipped" or one.hold == words.LEFT_OUT:
-            found.add("skip")
-        if len(found) == 2:
-            break
-    return frozenset(found)

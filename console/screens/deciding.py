@@ -42,7 +42,7 @@ def decide(
     if item.type == "hold":
         from console.screens import batches
 
-        batches.decide_holds(console, [item], choice, then)
+        batches.decide_holds(console, [item], choice, lambda _done: then() if then is not None else None)
         return
     title, lines = confirm.decision(item, choice)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -40,7 +40,6 @@ class EventRows:
 
     def __init__(self, console: Console, pages: LogPages) -> None:
         self._console = console
-        self._several = len(console.connections()) > 1
         self.pages = pages
 
     @property
@@ -51,7 +50,8 @@ class EventRows:
         event, now = self.pages.event(index), self._console.now()
         if event is None or now is None:
             return None
-        return words.row(event, now, width, self._console.look(), self._several)
+        several = len(self._console.connections()) > 1
+        return words.row(event, now, width, self._console.look(), several)
 
     def key(self, index: int) -> str | None:
         event = self.pages.held(index)
@@ -60,6 +60,11 @@ class EventRows:
 
 class Events(ListScreen):
     NAME = "events"
+
+    DEFAULT_CSS = """
+    Events.-wide #list { width: 66%; }
+    Events.-wide #detail { width: 34%; }
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +91,7 @@ class Events(ListScreen):
 
     def load(self) -> None:
         self._search += 1
-        number, query, reached = self._search, self.filter, self._reached()
+        number, query, reached = self._search, self.filter, self._places()
         self._ask(
             "log-search",
             lambda engine: engine.events(query, limit=PAGE, search=self._search_name()),
@@ -101,9 +106,11 @@ class Events(ListScreen):
         if self._loaded and not self.pages.charted:
             self._chart()
 
-    def _newest(self, query: str, reached: int, page: EventPage) -> None:
+    def _newest(self, query: str, reached: Mapping[int, int], page: EventPage) -> None:
+        """`reached`: how far the log had come when this was asked for, by epoch."""
+        epoch = page.events[0].epoch if page.events else max(reached)
         self.pages = LogPages(query, self._want)
-        self.pages.begin(page.events, self._epoch(), reached)
+        self.pages.begin(page.events, epoch, reached.get(epoch, 0))
         self.shown = query
         self._showing = self._search
         self._asked.clear()
@@ -183,7 +190,8 @@ class Events(ListScreen):
             return
         self._catching, self._behind = True, False
         self._caught_at = self.console.passed()
-        query, seq, reached = self.pages.query, self.pages.seq, self._reached()
+        query, seq = self.pages.query, self.pages.seq
+        reached = self._places().get(self.pages.epoch, 0)
         if reached - seq > MAP_AFTER:
             self._ask("log-more", lambda engine: engine.event_map(query, PAGE), self._extended, self._missed)
             return
@@ -279,14 +287,13 @@ class Events(ListScreen):
         """What this screen's searches are called: by it the engine stops the one before."""
         return f"{os.getpid()}-{id(self):x}"
 
-    def _reached(self) -> int:
-        """A seq up to which everything has entered the log by now."""
+    def _places(self) -> Mapping[int, int]:
+        """Per epoch, a seq up to which everything has entered the log by now."""
         dashboard = self.console.dashboard
-        return max(self.console.attachment.position, dashboard.status.seq if dashboard is not None else 0)
-
-    def _epoch(self) -> int:
-        dashboard = self.console.dashboard
-        return dashboard.status.epoch if dashboard is not None else 0
+        told = [self.console.attachment.place]
+        if dashboard is not None:
+            told.append((dashboard.status.epoch, dashboard.status.seq))
+        return {epoch: max(seq for of, seq in told if of == epoch) for epoch, _seq in told}
 
     # What it shows
 

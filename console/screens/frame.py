@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from console import actions
 from console.presentation import frame as words
+from console.presentation.line import fitted
 from console.presentation.subject import Subject
 from console.widgets.painted import Lines
 
@@ -98,8 +99,19 @@ class Frame(Screen[None]):
             return
         console, width = self.console, self.size.width or self.app.size.width
         said = console.said
-        line = words.said(said, width) if said else words.footer(self.able(), width, console.keys_of)
+        if said:
+            line = words.said(said, width)
+        elif isinstance(self.focused, Input):
+            line = fitted(words.hints(words.TYPING), width)
+        else:
+            line = words.footer(self.able(), width, console.keys_of)
         self.query_one("#footer", Lines).show([line])
+
+    def on_descendant_focus(self) -> None:
+        self.show_footer()
+
+    def on_descendant_blur(self) -> None:
+        self.show_footer()
 
     def refreshed(self) -> None:
         """The dashboard has changed: called for the screen in front."""
@@ -151,10 +163,11 @@ class Frame(Screen[None]):
 
         able = self.able()
         not_now = [a for a in self.offered() if a not in able]
-        topic = "filter" if isinstance(self.focused, Input) else ""
+        topic = {Input: "filter", Lines: "detail"}
+        about = next((said for kind, said in topic.items() if isinstance(self.focused, kind)), "")
         console = self.console
         self.app.push_screen(
-            Help(self.NAME, able, console.keys_of, not_now=not_now, role=console.role, topic=topic)
+            Help(self.NAME, able, console.keys_of, not_now=not_now, role=console.role, topic=about)
         )
 
     def do_palette(self) -> None:

@@ -20,7 +20,7 @@ CLOSING = ("escape", "q", "question_mark", "f1", "backspace", "enter")
 
 class Help(Modal[None]):
     """`name`: the screen's; `able`: what works there now; `not_now`: what works on something else there;
-    `topic`: "filter" where the filter line was asked about."""
+    `topic`: what had the focus, "filter" or "detail"."""
 
     DEFAULT_CSS = """
     Help { align: center middle; background: $background 60%; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from console.screens.changes import Changes
 from engine.config_models import Limit
 from engine.service.models import DecideRequest, FreezeRequest, ItemView
 from tests.stories.desk import Desk, at_the_desk
@@ -28,6 +29,12 @@ async def three_edits(town: Town) -> None:
 async def _hold(town: Town) -> ItemView:
     (hold,) = await town.items("hold")
     return hold
+
+
+def listed(desk: Desk) -> Changes:
+    """The screen in front."""
+    assert isinstance(desk.console.screen, Changes)
+    return desk.console.screen
 
 
 async def to_changes(desk: Desk, sees: str) -> None:
@@ -103,7 +110,7 @@ def test_marked_changes_are_approved_and_the_rest_still_waits() -> None:
         await to_changes(desk, "3 held")
         await desk.presses("space", "space")
         await desk.sees("2 marked")
-        marked = [one.id for one in desk.console.screen._chosen()]  # type: ignore[attr-defined]
+        marked = [one.id for one in listed(desk)._chosen()]
         await desk.presses("a")
         await desk.sees("Approve 2 held changes?")
         await desk.presses("y")
@@ -146,9 +153,10 @@ def test_a_change_is_left_out_until_it_is_taken_up_again() -> None:
         await desk.presses("y")
         await desk.sees("1 left out.", "12 skipped")
         await desk.runs()
-        (left,) = [c for c in (await town.plan()).changes if c.verb == "update" and c.kind == "learner"]
+        plan = await town.plan()
+        (left,) = [c for c in plan.changes if c.verb == "update" and c.kind == "learner"]
         assert left.hold == "skipped: refused"
-        await desk.refreshed()
+        await desk.until(lambda: listed(desk).plans[0].id == plan.id, "the newest plan")
         await desk.moves_to(left.label[:10])
         await desk.sees("left out by a person")
         await desk.presses("s")
@@ -168,12 +176,12 @@ def test_only_the_marked_changes_are_written() -> None:
         await to_changes(desk, "update learner")
         await desk.presses("space")
         await desk.sees("1 marked")
-        (marked,) = desk.console.screen._chosen()  # type: ignore[attr-defined]
+        (marked,) = listed(desk)._chosen()
         await desk.presses("w")
         await desk.sees("Write 1 change now?", marked.label, "read again first")
         await desk.presses("y")
         await desk.sees("A run has begun to write 1 change")
-        await desk.sees("13 changes")
+        await desk.sees("13 changes, 11 skipped", "2 update")
         written = [
             one
             for one in (await town.plain_learners())[:3]
@@ -211,7 +219,7 @@ def test_under_a_freeze_writing_says_why_not_and_approving_what_it_waits_for() -
     async def story(desk: Desk) -> None:
         await to_changes(desk, "3 held")
         await desk.town.engine.freeze(FreezeRequest(connection="lyon", reason="exam day"), "bea")
-        await desk.until(lambda: desk.seen.status.connections[0].freeze is not None, "the freeze")
+        await desk.sees("FROZEN: lyon")
         await desk.presses("a")
         await desk.sees("lyon is frozen: nothing is written there")
         await desk.presses("y")

@@ -95,6 +95,18 @@ async def test_what_the_palette_names_is_refused_where_it_does_not_work() -> Non
         assert len(app.screen_stack) == 1 and "approve does not work here." in shown(app)
 
 
+async def test_help_is_of_what_has_the_focus() -> None:
+    async with opened(engine()) as (app, pilot):
+        await press(pilot, "3", "question_mark")
+        assert "│ Here " in shown(app)
+        await press(pilot, "q", "tab", "question_mark")
+        assert "│ The detail " in shown(app)
+        await press(pilot, "f1", "slash", "f1")
+        assert "│ The filter " in shown(app)
+        await press(pilot, "space", "j", "end")
+        assert "Screens" in shown(app)
+
+
 async def test_a_record_the_engine_does_not_know_says_why_and_can_still_be_read() -> None:
     fake = engine()
     fake.record_view = None

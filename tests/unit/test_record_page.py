@@ -240,6 +240,23 @@ def test_rows_lead_where_they_say_and_copy_what_they_show() -> None:
     assert of("linked").copy.endswith("linked") and of("Fields").copy == ""
 
 
+def test_a_roster_changes_by_name_and_what_is_left_out_is_not_held() -> None:
+    moves = change(
+        kind="group", reason="", rule="", hold="skipped: waits",
+        before={"name": "A", "members": ["A17", "A32", "x"]}, after={"name": "B", "members": ["A17", "A30"]},
+    )  # fmt: skip
+    view = sheet_record(kind="group", sheet=None, changes=(moves,))
+    rows = record_around.around(view, (), NOW, 78, LOOK, UNICODE, KEYS, "l")
+    said = [text_of(row.spans) for row in rows]
+    at = next(n for n, text in enumerate(said) if text.startswith("update"))
+    assert said[at].endswith("skipped: waits") and "held" not in said[at]
+    assert said[at + 1] == "  name: A -> B; members: +Zoë Neuf, -Parti Luc, -x"
+    many = [f"p{n}" for n in range(9)]
+    view = sheet_record(changes=(change(before={"learners": many}, after={"learners": []}),))
+    copies = [row.copy for row in record_around.around(view, (), NOW, 78, LOOK, UNICODE, KEYS, "l")]
+    assert any(text.endswith("learners: -p0, -p1, -p2, -p3, -5 more") for text in copies)
+
+
 def test_people_on_whom_the_sides_do_not_agree_come_first_and_lead_to_their_page() -> None:
     rows = record.facts(sheet_record(), NOW, 78, LOOK, UNICODE)
     people = [row for row in rows if row.target is not None]

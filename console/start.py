@@ -49,9 +49,7 @@ def open_console(session: Session, *, start: bool = True) -> int:
         theme=settings.theme,
         keymap=settings.keys,
     )
-    from console.driver import SparingDriver
-
-    console.driver_class = SparingDriver
+    console.spare_the_line()
     return console.run(mouse=settings.mouse) or DONE
 
 

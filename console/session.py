@@ -73,9 +73,9 @@ def located(
 ) -> Session:
     """The session of these options.
 
-    What they leave open, ROLLCALL_CONFIG and ROLLCALL_FOLDER say; then a configuration that lies in the
-    given folder, and the configuration's own `[engine] folder`; then, for root or where only the machine's engine has a socket, the machine's places;
-    then the user's XDG folders. The defaults are the engine's own.
+    What they leave open, ROLLCALL_CONFIG and ROLLCALL_FOLDER say; then a configuration that lies in the given
+    folder; then the configuration's own `[engine] folder`; then, for root or where only the machine's engine
+    has a socket, the machine's places; then the user's XDG folders. The defaults are the engine's own.
     """
     home = Path(environment.get("HOME") or Path.home())
     own_config = _xdg(environment, "XDG_CONFIG_HOME", home / ".config") / "rollcall" / CONFIG_NAME

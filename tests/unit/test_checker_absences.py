@@ -95,7 +95,10 @@ def test_it_notices(spoil: Callable[[Term], Any]) -> None:
 EXCUSED: dict[str, Callable[[Term], Any]] = {
     "not locked": lambda t: (t.monday.update(LOCKED=0), t.erp["absences"].clear()),
     "another connector's": lambda t: (t.monday.update(API_TYPE="other"), t.erp["absences"].clear()),
-    "changed by the office": lambda t: (t.erp["absences"][0].update(isJustifie=1), t.office("change_absence", 1)),
+    "changed by the office": lambda t: (
+        t.erp["absences"][0].update(isJustifie=1),
+        t.office("change_absence", 1),
+    ),
     "entered by the office": lambda t: (t.erp["absences"].append(absence(7, "P001")), t.office("absence", 7)),
     "struck by the office": lambda t: (
         t.erp["absences"].clear(),

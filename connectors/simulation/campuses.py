@@ -16,7 +16,7 @@ from connectors.edusign.simulator import EdusignSimulator, EdusignSwitches
 from connectors.simulation.scenes import HORIZON_DAYS, ZONE, ErpSimulator
 from connectors.simulation.school import SMALLEST, School
 from connectors.simulation.serve import HOST, listening
-from connectors.ypareo.simulator import YpareoSimulator, YpareoSwitches
+from connectors.ypareo.simulator import MOTIVES, YpareoSimulator, YpareoSwitches
 from engine.clock import Clock
 
 NAMES = ("lyon", "nantes")
@@ -49,6 +49,9 @@ url = "{edusign_url}"
 accept_unverified = true
 
 {erp_table}
+[connection.{name}.export]
+late = true
+{erp_export}
 [[connection.{name}.window]]
 flow = "import"
 start = "30 11 * * 1-5"
@@ -58,24 +61,45 @@ duration = "2 hours"
 flow = "import"
 start = "0 18 * * 1-5"
 duration = "3 hours"
+
+[[connection.{name}.window]]
+flow = "export"
+start = "30 10 * * 1-5"
+duration = "1 hour"
+
+[[connection.{name}.window]]
+flow = "export"
+start = "30 20 * * 1-5"
+duration = "1 hour"
 """
 
 
 @dataclass(frozen=True)
 class ErpSystem:
     """How a school with this ERP is simulated: `simulator` of (school, clock, key), and its table of the
-    configuration, written with {name}, {url} and {key} (the name of an environment variable)."""
+    configuration, written with {name}, {url} and {key} (the name of an environment variable). `export`: lines
+    of the connection's export table that go with it."""
 
     simulator: Callable[[School, Clock, str], ErpSimulator]
     table: str
+    export: str = ""
 
 
 def _ypareo(school: School, clock: Clock, key: str) -> ErpSimulator:
     return YpareoSimulator(school, clock, YpareoSwitches(token=key, latency=LATENCY))
 
 
+_MOTIVES = ", ".join(f"{code} = {json.dumps(reason)}" for reason, code in MOTIVES.items())
+_YPAREO = """\
+[connection.{name}.ypareo]
+token = "env:{key}"
+url = "{url}"
+accept_unverified = true
+absence_reasons = {{ MOTIVES }}
+""".replace("MOTIVES", _MOTIVES)
+
 ERPS: Mapping[str, ErpSystem] = {
-    "ypareo": ErpSystem(_ypareo, '[connection.{name}.ypareo]\ntoken = "env:{key}"\nurl = "{url}"\n')
+    "ypareo": ErpSystem(_ypareo, _YPAREO, 'fallback_reason = "Absence injustifiée"\nlate_reason = "Retard"\n')
 }
 
 
@@ -113,6 +137,7 @@ class Campus:
             erp_table=ERPS[self.erp_name].table.format(
                 name=self.name, url=_url(self.erp_listener), key=self._variable(self.erp_name)
             ),
+            erp_export=ERPS[self.erp_name].export,
         )
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from connectors.simulation.absentees import OFFICES
 from connectors.simulation.attendance import Attendance
 from connectors.simulation.campuses import TERM_BEGINS, Campus
 from connectors.simulation.morning import Cast, Deed, Morning, NobodyLeft
@@ -40,6 +41,9 @@ _TODAY = TERM_BEGINS + timedelta(days=1)
 _SCHOOL_IS_OUT = time(16, 45)
 _LESSONS_BEGUN = (time(9, 20), time(10, 55))
 _LOOKED_AT = time(11, 5)
+_OFFICE_OPENS = time(8, 45)
+LEFT_OPEN = 1
+"""Sheets of the last day whose roll nobody calls; they are locked the morning after."""
 
 
 @dataclass
@@ -49,6 +53,8 @@ class Played:
     scene: Scene
     cast: Cast
     attendance: Attendance
+    system: str
+    """The ERP's name."""
 
 
 async def prelude(
@@ -104,7 +110,7 @@ def _set(campus: Campus, api: httpx.AsyncClient, config: Config) -> Played:
     )
     # Apart, since how many sign depends on when somebody looks.
     people, sheets = (Draw(random.Random(f"{what}:{campus.seed}:{campus.name}")) for what in ("cast", "sheets"))
-    return Played(scene, Cast(scene, people), Attendance(campus.edusign, sheets, ZONE))
+    return Played(scene, Cast(scene, people), Attendance(campus.edusign, sheets, ZONE), campus.erp_name)
 
 
 async def _first_days(played: Sequence[Played], clock: Clock) -> None:
@@ -114,6 +120,7 @@ async def _first_days(played: Sequence[Played], clock: Clock) -> None:
     try:
         await clock.sleep_until(_instant(_LAST_DAY, _SCHOOL_IS_OUT))
         for one in played:
+            one.attendance.leave_open(_LAST_DAY, LEFT_OPEN)
             one.attendance.call(_LAST_DAY)
             one.attendance.close(_LAST_DAY)
             _cancel_tomorrow(one)
@@ -139,7 +146,8 @@ def _cancel_tomorrow(one: Played) -> None:
 async def _this_morning(played: Sequence[Played], api: httpx.AsyncClient, clock: Clock) -> None:
     """Both sides are edited, the sheets signed; somebody looks at a plan, and goes on."""
     mornings = [Morning(one.scene, one.cast, _TODAY) for one in played]
-    deeds = [Deed(_instant(_TODAY, at), _calls(one)) for at in _LESSONS_BEGUN for one in played]
+    deeds = [Deed(_instant(_TODAY, _OFFICE_OPENS), _absences_looked_at(one)) for one in played]
+    deeds += [Deed(_instant(_TODAY, at), _calls(one)) for at in _LESSONS_BEGUN for one in played]
     for number, morning in enumerate(mornings):
         deeds += morning.of_a_small_school() if number else morning.of_a_large_school()
     for deed in sorted(deeds, key=lambda deed: deed.at):
@@ -152,6 +160,24 @@ async def _this_morning(played: Sequence[Played], api: httpx.AsyncClient, clock:
         for deed in morning.since_the_plan():
             await clock.sleep_until(deed.at)
             deed.do()
+
+
+def _absences_looked_at(one: Played) -> Callable[[], Any]:
+    """Before the morning's export: a sheet of yesterday is locked though nobody called its roll, somebody's
+    absence is justified, and the ERP's office justifies another itself."""
+
+    def do() -> None:
+        hand = one.scene.edusign.hand
+        away = one.attendance.away(_LAST_DAY)
+        for sheet, learner in away[:1]:
+            hand.justify(learner, sheet=sheet.id, who="edusign:justified")
+        for sheet in one.attendance.left_open(_LAST_DAY):
+            hand.lock(sheet.id, who="edusign:locked_uncalled")
+        rows = OFFICES[one.system](one.scene.erp.dump()) if one.system in OFFICES else []
+        for code, _identity in rows[-1:]:
+            one.scene.erp.hands["change_absence"](code=code, justified=True, who="erp:office")
+
+    return do
 
 
 def _calls(one: Played) -> Callable[[], Any]:

@@ -462,6 +462,8 @@ class Export:
         fate: dict[HandKey, str] = {}
         for one in self.written:
             fate[HandKey(one.sheet, one.after.kind, one.edusign_person)] = "written"
+        for one in (held for hold in self.made.holds for held in hold.deliveries):
+            fate.setdefault(HandKey(one.sheet, one.after.kind, one.edusign_person), "held")
         for row in (*self.made.rows, *self.unwritten):
             fate.setdefault(row.hand, "held" if row.state == "held" else "skipped")
         seen = {*self.made.seen, *(key for key in fate if key.person)}

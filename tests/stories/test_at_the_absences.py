@@ -44,7 +44,7 @@ def test_a_missing_roll_call_is_approved_for_its_whole_sheet_and_exported() -> N
         room = Classroom(desk.town)
         people = len((await room.holds())[0].changes)
         await desk.presses("9")
-        await desk.sees("roll call missing?", "1 delivered", f"{people} held")
+        await desk.sees("roll call missing?", "1 delivered", "1 held", f"{people} people")
         await desk.presses("a")
         await desk.sees(f"Approve {people} changes")
         await desk.presses("y")

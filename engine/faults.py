@@ -86,6 +86,7 @@ _EXPLAINED: dict[FaultCode, str] = {
     FaultCode.unreadable: _("the file cannot be read"),
     FaultCode.heading_gone: _("a heading is not the one it was; correct the export, or save the profile anew"),
     FaultCode.own_only: _(
-        "the account sees its own records only; ask for the right to see everybody's, or set single_speaker"
+        "the account sees its own records only, it seems; ask for the right to see everybody's, or say in the "
+        "settings that there are no others"
     ),
 }

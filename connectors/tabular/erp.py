@@ -235,10 +235,10 @@ class TabularErp:
         return records.sessions(rows, self._zone, self._conventions, inside)
 
     async def _rows(self, sort: Sort, scope: Scope) -> list[Row]:
-        """The rows of a sort; who or what bears no key gets one that says so, to be rejected by name. Raises
-        Fault where there are none of that sort."""
+        """The rows of a sort, none where the profile says nothing of it; who or what bears no key gets one
+        that says so, to be rejected by name. Raises Fault."""
         if sort not in self._tables:
-            raise about(FaultCode.no_file, sort, "the profile says nothing of them")
+            return []
         found = await self.rows(sort, scope)
         if sort in ("groups", "members"):
             return found

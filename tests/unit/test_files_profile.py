@@ -315,6 +315,20 @@ def test_R22_a_night_session_over_both_changes_of_the_clock(
     assert (entry.record.start, entry.record.end) == (starts, ends)
 
 
+@pytest.mark.parametrize(
+    ("starts", "ends", "hours"),
+    [
+        ("2026-10-24T21:00", "2026-10-25T06:00", 10),
+        ("24/10/2026 21:00", "25/10/2026 06h00", 10),
+        ("2027-03-27 21:00:00", "2027-03-28 06:00:00", 8),
+    ],
+)
+def test_R22_moments_without_an_offset_go_through_the_zone(starts: str, ends: str, hours: int) -> None:
+    (entry,) = sheets(f"id;title;startDateTime;endDateTime;learner id\nI1;Garde;{starts};{ends};1\n").values()
+    assert not entry.problems
+    assert (entry.record.end - entry.record.start).total_seconds() == hours * 3600
+
+
 def test_an_instant_with_an_offset_needs_no_zone() -> None:
     text = "interventionId;title;startDateTime;endDateTime;learner id\n"
     text += "I1;CM;2026-09-17T06:30:00Z;2026-09-17T10:30:00+02:00;1\n"

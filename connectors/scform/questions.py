@@ -76,6 +76,7 @@ class Questions:
             transport=surroundings.transport,
             capture=capture,
             empty_is_nothing=True,
+            more_secrets=(password,),
         )
         self.requests: Mapping[str, int] = self._session.requests
         self.society_of: dict[str, str] = {}

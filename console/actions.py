@@ -210,7 +210,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "tick",
-        "k",
+        "v",
         _("reported"),
         ("absences",),
         _(

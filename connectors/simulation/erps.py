@@ -38,7 +38,8 @@ class SimulatedErp:
     `switches`: the frozen model of the simulator's switches; all have a default, one is `latency` (seconds
     before each answer) and `secret` names the one that holds the secret. `simulator` of (school, clock,
     switches). `settings` of (address, reference of the secret): the connection's own table, plain values.
-    `fallback_reason`: the ERP's own of absences whose reason is not mapped, where it takes reasons.
+    `fallback_reason`, `late_reason`: the ERP's own of absences whose reason is not mapped and of latenesses,
+    where it takes reasons.
     """
 
     connector: Connector
@@ -47,6 +48,7 @@ class SimulatedErp:
     simulator: Callable[[School, Clock, Any], ErpSimulator]
     settings: Callable[[str, str], dict[str, Any]]
     fallback_reason: str = ""
+    late_reason: str = ""
 
     def key(self, switches: BaseModel) -> str:
         """The secret a simulator with these switches accepts."""

@@ -124,10 +124,13 @@ class AbsenceDesk:
 
     async def plan(self, connection: Connection, run: RunView) -> PlanView:
         """What a dry export found."""
-        listed = await self._store.transact(lambda tx: tx.export_list(connection.name))
+        name = connection.name
+        listed, holds = await self._store.transact(
+            lambda tx: (tx.export_list(name), tx.open_items(name, "hold"))
+        )
         if listed is None or listed.run_id != run.id:
             raise Refusal("failed", run.message or _("nothing was read: see the run"))
-        return plan_of(listed, connection.name, connection.config.zone, run.faults)
+        return plan_of(listed, holds, name, connection.config.zone, run.faults)
 
 
 def _people(kept: Iterable[KeptListing]) -> dict[tuple[str, str], Learner | Speaker]:

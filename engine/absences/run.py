@@ -27,7 +27,7 @@ from engine.observe import Trouble
 from engine.order import Connection, Order
 from engine.planning.match import api_key
 from engine.planning.scope import local_date
-from engine.ports import ErpAttendance, Fault, Scope
+from engine.ports import ErpAttendance, Fault, Scope, first_in_line
 from engine.records import Seen, Sheet
 from engine.report import Report
 from engine.service.models import ProgressView, RunState, RunView
@@ -85,6 +85,7 @@ class Export:
 
     async def execute(self) -> RunView:
         """Carry out the order; the finished run. Faults end in its state and message, never in an exception."""
+        first_in_line.set(True)
         try:
             await self._sentence()
             if self.state == "running":
@@ -462,6 +463,8 @@ class Export:
         fate: dict[HandKey, str] = {}
         for one in self.written:
             fate[HandKey(one.sheet, one.after.kind, one.edusign_person)] = "written"
+        for one in (held for hold in self.made.holds for held in hold.deliveries):
+            fate.setdefault(HandKey(one.sheet, one.after.kind, one.edusign_person), "held")
         for row in (*self.made.rows, *self.unwritten):
             fate.setdefault(row.hand, "held" if row.state == "held" else "skipped")
         seen = {*self.made.seen, *(key for key in fate if key.person)}

@@ -134,7 +134,10 @@ class Reader:
     async def values(self, entity: str, field: str, keys: Iterable[int]) -> dict[int, str]:
         ask = Ask(entity, ("Id", field))
         rows = await self.feed.batched(ask, "Id", map(str, keys))
-        return {int(row["Id"]): self.mapped(ask, lambda row: mapping.text(row, field), row) for row in rows}
+        return {
+            mapping.integer(row, "Id"): self.mapped(ask, lambda row: mapping.text(row, field), row)
+            for row in rows
+        }
 
     # Calls
 

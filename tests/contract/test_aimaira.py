@@ -520,6 +520,20 @@ def test_no_answer_to_a_put_is_an_unknown_outcome() -> None:
     play(story)
 
 
+def test_a_right_that_is_missing_writes_nothing_and_one_lost_half_way_leaves_it_open() -> None:
+    async def story(case: Case) -> Fault:
+        session = await case.session(plain_session(SCHOOL))
+        case.fault("403", "*/PlanificationRessource/*", method="PUT", nth=2)
+        wanted = tuple(mark(session, case.key(identity)) for identity in _two())
+        with pytest.raises(Fault) as refused:
+            await case.attendance.write(session, wanted, ())
+        return refused.value
+
+    nothing, half = play(story, may_write=False), play(story)
+    assert (nothing.code, nothing.committed) == (FaultCode.forbidden, "no")
+    assert (half.code, half.committed) == (FaultCode.forbidden, "unknown")
+
+
 def test_standing_that_could_not_be_read_whole_says_so() -> None:
     async def story(case: Case) -> Standing:
         session = await case.session(plain_session(SCHOOL))

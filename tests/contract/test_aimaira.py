@@ -166,6 +166,7 @@ def _iso(at: datetime | None) -> str | None:
         {"navigation": "none", "page_size": 40},
         {"filter_by_time": "refused", "row_times": "follow"},
         {"title": "event", "reference": "nothing"},
+        {"expanded_rows": 5},
         {"group_rows": "none", "departed_members": "leave", "errors": "html"},
         {"metadata": "forbidden", "title": "event"},
     ],

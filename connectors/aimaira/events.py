@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from connectors.aimaira import mapping
 from connectors.aimaira.odata import Ask, Row, any_of, text
-from connectors.aimaira.reader import ROWS, Reader, told
+from connectors.aimaira.reader import ROWS, Reader, drift, told
 from connectors.aimaira.roll import Roll
 from engine.ports import Fault, FaultCode, Progress, Scope
 from engine.records import Entry
@@ -29,6 +29,7 @@ class Events:
     def __init__(self, reader: Reader, roll: Roll) -> None:
         self._reader = reader
         self._roll = roll
+        self._meetings_seen = False
 
     async def events(self, scope: Scope, progress: Progress | None = None) -> list[Event]:
         """The events that begin in the scope, with their rows and class meetings."""
@@ -100,8 +101,16 @@ class Events:
         """What class meetings tell of events that have no title themselves, where they are declared."""
         nameless = {row["Id"] for row in events if not row.get("Nom")}
         model = await self._reader.model()
-        if not nameless or model is None or model.missing("Seance", mapping.FIELDS["Seance"]):
+        if not nameless:
             return {}
+        if model is None:
+            return {}
+        if lacking := model.missing("Seance", mapping.FIELDS["Seance"]):
+            if self._meetings_seen:
+                # Titles came from there so far: falling back would rename every session.
+                raise drift("GET /$metadata", f"Seance: {', '.join(lacking)} not declared")
+            return {}
+        self._meetings_seen = True
         expand = ("Cours($select=Id,Nom)",) if model.leads("Seance", "Cours") else ()
         wanted = Ask("Seance", mapping.FIELDS["Seance"], window, expand)
         try:

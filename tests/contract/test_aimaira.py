@@ -339,6 +339,20 @@ def test_a_field_that_is_gone_stops_its_kind_and_no_other(gone: str) -> None:
     play(story, absent=(gone,))
 
 
+def test_titles_that_came_from_meetings_are_not_given_up_for_others() -> None:
+    async def story(case: Case) -> None:
+        assert (await case.listings())["sheet"].complete
+        del case.simulator._service._fields["Seance"]["CoursId"]
+        case.client._reader.forget(model=True)
+        listing = (await case.listings())["sheet"]
+        assert not listing.complete and "Seance: CoursId not declared" in listing.fault_line
+        case.fault("403", "*/$metadata")
+        case.client._reader.forget(model=True)
+        assert (await case.listings())["sheet"].fault == FaultCode.forbidden
+
+    play(story)
+
+
 def test_check_says_how_each_thing_stands() -> None:
     findings = play(lambda case: case.client.check())
     assert len(findings) == 7 and all(one.ok for one in findings)

@@ -305,7 +305,7 @@ class Export:
         assert self.attendance is not None or not self.made.writes
         done: list[SessionWrite] = []
         failures = 0
-        todo = [one for one in self.made.writes if self._asked_for(one)]
+        todo = [asked for one in self.made.writes if (asked := self._asked_for(one)).deliveries]
         for number, write in enumerate(todo):
             if not self._may_write(failures):
                 self._left(todo[number:])
@@ -403,10 +403,17 @@ class Export:
 
         await self.store.transact(settle)
 
-    def _asked_for(self, write: SessionWrite) -> bool:
-        """Whether the order is for everything, or for this very sheet."""
+    def _asked_for(self, write: SessionWrite) -> SessionWrite:
+        """As much of a write as the order is for: all of it, one sheet's, or one person's."""
         only = self.order.only
-        return only is None or (only[0] == "sheet" and only[1] in (write.sheet, write.session.id))
+        if only is None or (only[0] == "sheet" and only[1] in (write.sheet, write.session.id)):
+            return write
+        mine = tuple(
+            one
+            for one in write.deliveries
+            if only[0] == one.after.kind and only[1] in (one.after.person, one.edusign_person)
+        )
+        return write.model_copy(update={"deliveries": mine})
 
     def _may_write(self, failures: int) -> bool:
         said = self.stopped()

@@ -50,7 +50,7 @@ class Deliveries:
         """The same, unread: reading thousands would keep the writer's thread from its work."""
         query = sa.select(t.delivered.c.content).where(t.delivered.c.connection == connection)
         if since is not None:
-            query = query.where(t.delivered.c.start >= since)
+            query = query.where(sa.or_(t.delivered.c.start.is_(None), t.delivered.c.start >= since))
         return list(self._db.execute(query).scalars())
 
     def put_delivered(self, connection: str, *many: Delivered) -> None:

@@ -157,10 +157,12 @@ def configuration(schools: Iterable[Campus], folder: Path) -> str:
 
 
 def _toml(value: Any) -> str:
-    """A plain value, or a table of plain ones in a line, as TOML writes it."""
+    """A plain value, a list, or a table in a line, as TOML writes it."""
     if isinstance(value, dict):
         inside = ", ".join(f"{json.dumps(name)} = {_toml(one)}" for name, one in value.items())
         return f"{{ {inside} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -31,6 +31,7 @@ from engine.ports import ErpAttendance, Fault, Scope, first_in_line
 from engine.records import Seen, Sheet
 from engine.report import Report
 from engine.service.models import ProgressView, RunState, RunView
+from engine.state.deliveries import delivered_by_key
 from engine.state.store import Store
 from engine.state.transaction import Lease, LeaseLost, Transaction
 from engine.windows import local_span
@@ -150,6 +151,7 @@ class Export:
         reasons = await self._reasons()
         since, _until = local_span(scope.first, scope.last, scope.zone)
         remembered = await self.store.transact(lambda tx: self._remembered(tx, since))
+        base = await asyncio.to_thread(delivered_by_key, remembered.pop("base"))
         nothing_goes = await self._nothing_goes(reasons)
         names = await labels(self.store, self.connection.name)
         names |= await self._strangers(remembered["links"])
@@ -161,6 +163,7 @@ class Export:
             options=self.connection.config.export,
             reasons=reasons,
             our_type=self.connection.api_type,
+            base=base,
             labels=names,
             nothing_goes=nothing_goes,
             **remembered,
@@ -198,7 +201,7 @@ class Export:
         return {
             "links": tx.links(name),
             "sealed": {id: erp_id for erp_id, ids in tx.sealed(name).items() for id in ids},
-            "base": tx.delivered(name, since),
+            "base": tx.delivered_as_json(name, since),
             "ticks": tx.ticks(name),
             "brakes": Brakes(
                 limits={**DEFAULT_LIMITS, **self.connection.config.limits},

@@ -113,7 +113,7 @@ async def drift(bench: Bench) -> None:
 async def _without(bench: Bench, kind: Kind, name: str) -> None:
     played = bench.play()
     played.wire.renamed = name
-    listing = (await played.listings())[kind]
+    listing = (await played.listings(kind))[kind]
     expect(
         not listing.complete and listing.fault in _DRIFTED and listing.fault_line,
         f"the listing of {kind}s stopped by drift, since answers no longer have {name}",
@@ -125,7 +125,7 @@ async def _without(bench: Bench, kind: Kind, name: str) -> None:
 async def _beside(bench: Bench, kind: Kind, name: str, honest: Listing) -> None:
     played = bench.play()
     played.wire.widened = name
-    listing = (await played.listings())[kind]
+    listing = (await played.listings(kind))[kind]
     expect(
         listing.complete and told(listing) == told(honest),
         f"the same {kind}s with a field nobody knows beside {name}",

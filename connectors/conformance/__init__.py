@@ -79,7 +79,9 @@ def check(name: str, pair: SimulatedErp, learners: int = LEARNERS) -> Outcome:
         return Outcome(name, "failed", str(broken))
     except Exception as error:
         said = printable(f"{type(error).__name__}: {error}", 300)
-        return Outcome(name, "failed", f"expected an answer in the port's own words; came {said} (engine/ports.py)")
+        return Outcome(
+            name, "failed", f"expected an answer in the port's own words; came {said} (engine/ports.py)"
+        )
     return Outcome(name, "passed")
 
 

@@ -14,8 +14,8 @@ import httpx
 from connectors.conformance.wire import Wire
 from connectors.simulation.erps import SimulatedErp
 from connectors.simulation.ledgers import Control, FaultOrder
-from connectors.simulation.school import School
 from connectors.simulation.scenes import ErpSimulator
+from connectors.simulation.school import School
 from engine.clock import VirtualClock, VirtualLoop
 from engine.ports import Erp, Listing, Scope, Surroundings
 from engine.printable import printable
@@ -109,8 +109,7 @@ class Bench:
         stand_in = cast(StandIn, self.pair.simulator(school, clock, switches))
         wire = Wire(stand_in.app, stand_in.control)
         scope = Scope(first=start, last=start + timedelta(days=days - 1), zone=ZONE)
-        played = Played(self._opened(clock, wire, switches, secret), stand_in, wire, school, scope, clock)
-        return played
+        return Played(self._opened(clock, wire, switches, secret), stand_in, wire, school, scope, clock)
 
     def again(self, played: Played) -> Erp:
         """Another client of the same stand-in, as after a restart."""
@@ -148,9 +147,7 @@ def told(listing: Listing) -> Mapping[str, Any]:
 
 def whole(kind: Kind, listing: Listing) -> None:
     """A listing of an ERP that answered everything must be complete and name each record once."""
-    expect(
-        listing.complete and not listing.fault, f"a complete listing of {kind}s", listing.fault_line, "R13"
-    )
+    expect(listing.complete and not listing.fault, f"a complete listing of {kind}s", listing.fault_line, "R13")
     ids = [entry.id for entry in listing.entries]
     twice = {id for id in ids if ids.count(id) > 1} if len(set(ids)) != len(ids) else set()
     expect(not twice, f"each {kind} once", f"{few(twice)} twice", "R13")

@@ -19,7 +19,9 @@ async def stable_identity(bench: Bench) -> None:
     first = await played.listings()
     for kind, listing in first.items():
         whole(kind, listing)
-    person = next(p for p in played.neutral()["learners"] if not p["departed"] and p["code"] in told(first["learner"]))
+    person = next(
+        p for p in played.neutral()["learners"] if not p["departed"] and p["code"] in told(first["learner"])
+    )
     session = next(
         s for s in played.neutral()["sessions"] if not s["cancelled"] and s["code"] in told(first["sheet"])
     )
@@ -158,7 +160,9 @@ async def dst_nights(bench: Bench) -> None:
                 " – ".join("nothing" if at is None else at.isoformat() for at in came),
                 "R22",
             )
-        here = {s["code"] for s in played.neutral()["sessions"] if date.fromisoformat(s["local"]["day"]) == night}
+        here = {
+            s["code"] for s in played.neutral()["sessions"] if date.fromisoformat(s["local"]["day"]) == night
+        }
         expect(here & entries.keys(), f"the sessions of the night of {night}", "none of them", "R22")
 
 

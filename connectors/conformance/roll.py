@@ -84,7 +84,9 @@ async def idempotent_write(bench: Bench) -> None:
     expect(len(lesson.held()) == 1, "one row in the ERP after a write", _rows(lesson), "engine/ports.py: write")
     others = _others(lesson)
     await lesson.write(await lesson.standing())
-    expect(len(lesson.held()) == 1, "one row after the same write again", _rows(lesson), "engine/ports.py: write")
+    expect(
+        len(lesson.held()) == 1, "one row after the same write again", _rows(lesson), "engine/ports.py: write"
+    )
     expect(_others(lesson) == others, "nobody else's rows touched", "others changed", "R26")
 
 
@@ -106,7 +108,7 @@ async def read_back(bench: Bench) -> None:
 
 
 async def _lesson(bench: Bench) -> Lesson:
-    """A held session, and a learner of it of whom the ERP holds nothing. Raises Skipped where none are written."""
+    """A held session, and a learner of it of whom nothing is held. Raises Skipped where none are written."""
     played = bench.play(MONDAY, at=_FRIDAY_EVENING)
     attendance = played.erp.attendance
     if attendance is None or "absent" not in attendance.carries:
@@ -122,7 +124,10 @@ async def _lesson(bench: Bench) -> Lesson:
         known = [id for id in sorted(sheet.learners) if id in people]
         if row is None or not known or sheet.start is None or sheet.end is None:
             continue
-        if date.fromisoformat(row["local"]["day"]) <= MONDAY + timedelta(days=1) and sheet.end < _FRIDAY_EVENING:
+        if (
+            date.fromisoformat(row["local"]["day"]) <= MONDAY + timedelta(days=1)
+            and sheet.end < _FRIDAY_EVENING
+        ):
             who = known[0]
             reason = await _reason(attendance, bench.pair.fallback_reason)
             return Lesson(played, attendance, sheet, row["identity"], who, people[who], reason)

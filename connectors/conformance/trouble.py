@@ -33,7 +33,9 @@ async def limits(bench: Bench) -> None:
     if allowed := bench.pair.per_minute:
         times = [one.at for one in played.wire.asked]
         most = max(sum(1 for at in times if begun <= at < begun + 60) for begun in times)
-        expect(most <= allowed, f"at most {allowed} requests a minute", f"{most} in one", "SimulatedErp.per_minute")
+        expect(
+            most <= allowed, f"at most {allowed} requests a minute", f"{most} in one", "SimulatedErp.per_minute"
+        )
     throttled = bench.play()
     throttled.fault("429", nth=2, count=1, seconds=_PAUSE)
     same_or_incomplete(honest, await throttled.listings(), "the ERP asked for a pause")
@@ -99,7 +101,7 @@ async def cancel(bench: Bench) -> None:
 
 
 async def bad_credentials(bench: Bench) -> None:
-    """A wrong secret is said to be wrong, for every kind and by `check`; it is neither quoted nor insisted on."""
+    """A wrong secret is said to be wrong, for every kind and by `check`; it is not quoted, nor insisted on."""
     played = bench.play(secret=_WRONG)
     listings = await played.listings()
     for kind, listing in listings.items():
@@ -119,9 +121,19 @@ async def bad_credentials(bench: Bench) -> None:
     findings = await played.erp.check()
     failed = [one for one in findings if not one.ok]
     expect(failed, "check to fail where the secret is wrong", "no finding that fails", "engine/ports.py: check")
-    expect(all(one.advice for one in failed), "advice with each finding that fails", "none", "engine/ports.py: Finding")
+    expect(
+        all(one.advice for one in failed),
+        "advice with each finding that fails",
+        "none",
+        "engine/ports.py: Finding",
+    )
     said = [one.fault_line for one in listings.values()] + [f"{one.detail} {one.advice}" for one in findings]
-    expect(not any(quotes(text, _WRONG) for text in said), "no text that quotes the secret", "one", "connectors/http.py")
+    expect(
+        not any(quotes(text, _WRONG) for text in said),
+        "no text that quotes the secret",
+        "one",
+        "connectors/http.py",
+    )
 
 
 async def rights_lost(bench: Bench) -> None:

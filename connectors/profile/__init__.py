@@ -8,7 +8,8 @@ Light on purpose: settings and the entry point; the client is imported when a co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,6 +56,11 @@ class ProfileConnector:
     system: System = "erp"
     settings: type[BaseModel] = ProfileSettings
     horizon_days: int = 14
+    example: Mapping[str, Any] = {
+        "url": "https://erp.example",
+        "profile": "builtin:demo",
+        "username": "rollcall",
+    }
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> ProfileClient:
         """A client of one ERP; nothing is sent yet. Raises TypeError for another connector's settings,

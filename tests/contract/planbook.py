@@ -1,4 +1,4 @@
-"""Planbook, an ERP that does not exist: a small honest connector and its stand-in, as an author would write them."""
+"""Planbook, an ERP that does not exist: a small honest connector and its stand-in, as an author writes them."""
 
 from __future__ import annotations
 
@@ -141,7 +141,12 @@ class PlanbookSimulator:
 
     def _learner(self, one: Any) -> Row:
         left = one.removed or self.store.departed(one)
-        return {**self._person(one), "phone": one.phone, "class": self.store.groups[one.group].code, "left": left}
+        return {
+            **self._person(one),
+            "phone": one.phone,
+            "class": self.store.groups[one.group].code,
+            "left": left,
+        }
 
     def _lessons(self, request: Request) -> list[Row]:
         first, last = (date.fromisoformat(request.query_params[name]) for name in ("from", "to"))
@@ -170,7 +175,8 @@ class PlanbookSimulator:
         assert lesson.end is not None
         row = self.store.write_absence(
             "POST /api/marks", identity=learner.identity, session=lesson.identity, state=body["state"],
-            first=datetime.combine(lesson.day, lesson.start), last=datetime.combine(lesson.last_day, lesson.end),
+            first=datetime.combine(lesson.day, lesson.start),
+            last=datetime.combine(lesson.last_day, lesson.end),
         )  # fmt: skip
         return JSONResponse(self._mark(row))
 
@@ -366,6 +372,7 @@ class PlanbookConnector:
     system: System = "erp"
     settings: type[BaseModel] = PlanbookSettings
     horizon_days = 14
+    example: Mapping[str, Any] = {"url": "https://planbook.example", "key": "env:PLANBOOK_KEY"}
 
     def __init__(self, client: type[PlanbookClient] = PlanbookClient) -> None:
         self._client = client

@@ -376,7 +376,12 @@ simulated = SimulatedErp(
     secret="password",
     simulator=ProfileSimulator,
     fallback_reason="NONE",
-    mapped={"speaker": ("last",), "learner": ("last", "contacts"), "group": ("label",), "sheet": ("start", "time")},
+    mapped={
+        "speaker": ("last",),
+        "learner": ("last", "contacts"),
+        "group": ("label",),
+        "sheet": ("start", "time"),
+    },
     settings=lambda url, secret: {
         "url": url,
         "username": DEMO_USER,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ Captured = pytest.CaptureFixture[str]
 class Broken(PlanbookConnector):
     """Its own example does not suit it."""
 
-    example = {"url": "https://planbook.example"}
+    example: Mapping[str, Any] = {"url": "https://planbook.example"}
 
 
 def test_every_connector_tells_what_it_can_do_before_anybody_has_configured_it() -> None:

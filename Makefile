@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo test bench lint crash lock
+.PHONY: help setup demo test bench lint crash pictures lock
 help:            ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
@@ -16,7 +16,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m compileall -q engine connectors console
 	@touch $(STAMP)
 
-demo: setup      ## play a simulated school and print its report
+demo: setup      ## the console on a simulated school; without a terminal, a play of it and its report
 	$(BIN)/rollcall demo
 
 # A file's tests share what they set up, so a file stays with one worker; in the files' order the longest is early.
@@ -34,6 +34,9 @@ bench: setup     ## the budgets: figures on this machine
 
 crash: setup     ## kill the engine at its writes, 50 seeds
 	$(BIN)/python -m connectors crash --seeds 50
+
+pictures: setup  ## draw the screens of the demo's school anew, for the README
+	$(BIN)/python -m tests.pictures docs/pictures
 
 lock:            ## maintainers: resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock

@@ -25,7 +25,7 @@ import httpx
 
 from engine.clock import Clock
 from engine.faults import came
-from engine.ports import Fault, FaultCode, System
+from engine.ports import Fault, FaultCode, System, first_in_line
 
 BODY_LIMIT = 64 * 1024 * 1024
 """Bytes, decompressed; a larger answer is not read to its end."""
@@ -63,7 +63,8 @@ _BY_STATUS: dict[int, FaultCode] = {
 
 
 class Budget:
-    """At most `per_minute` requests in any 60 seconds, first come, first served.
+    """At most `per_minute` requests in any 60 seconds, first come, first served; but whoever is first in line
+    (`engine.ports.first_in_line`) goes before all others that wait.
 
     A leaky bucket would let twice the limit through in a first minute; servers that slow callers down would
     then do so. Waiting follows the running loop's time.
@@ -72,7 +73,10 @@ class Budget:
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
         self._sent: deque[float] = deque()
-        self._turn = asyncio.Lock()
+        self._turns = {False: asyncio.Lock(), True: asyncio.Lock()}
+        self._first = 0
+        self._nobody_first = asyncio.Event()
+        self._nobody_first.set()
 
     @property
     def left(self) -> int:
@@ -82,9 +86,25 @@ class Budget:
 
     async def take(self) -> None:
         """Return when one more request may leave; it is counted."""
+        first = first_in_line.get()
+        if not first:
+            await self._taken(first)
+            return
+        self._first += 1
+        self._nobody_first.clear()
+        try:
+            await self._taken(first)
+        finally:
+            self._first -= 1
+            if not self._first:
+                self._nobody_first.set()
+
+    async def _taken(self, first: bool) -> None:
         loop = asyncio.get_running_loop()
-        async with self._turn:
+        async with self._turns[first]:
             while True:
+                if not first:
+                    await self._nobody_first.wait()
                 now = loop.time()
                 self._forget(now)
                 if len(self._sent) < self.per_minute:

@@ -211,7 +211,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "tick",
-        "k",
+        "v",
         _("reported"),
         ("absences",),
         _(

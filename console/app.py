@@ -6,10 +6,12 @@ import gc
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual import on
+from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding
 from textual.message import Message
@@ -30,6 +32,7 @@ from engine.words import _
 
 if TYPE_CHECKING:
     from console.engine_client import EngineClient
+    from console.glass import Glass
     from engine.service.models import ConnectionView, DashboardView
 
 T = TypeVar("T")
@@ -37,6 +40,9 @@ T = TypeVar("T")
 ATTACH_AFTER = 0.25
 """Seconds after the first paint until the client is imported: it would fight the first frames for the
 interpreter."""
+LOAD_AHEAD_AFTER = 1.0
+"""Seconds after the first paint until the other screens are loaded, so that the first key to one is as quick as
+the next."""
 SAID_SECONDS = 12.0
 COPY_MOST = 74_994
 """Bytes of an OSC 52 sequence's payload that terminals still take."""
@@ -48,6 +54,16 @@ class Answered(Message):
     def __init__(self, act: Callable[[], object]) -> None:
         super().__init__()
         self.act = act
+
+
+def _load_screens() -> None:
+    from importlib import import_module
+    from pkgutil import iter_modules
+
+    from console import screens
+
+    for one in iter_modules(screens.__path__, "console.screens."):
+        import_module(one.name)
 
 
 def _screen(module: str, name: str) -> Callable[[], Screen[Any]]:
@@ -109,6 +125,7 @@ class Console(App[int]):
         """Per screen, the key of the row it is to open at."""
         self.recalled: list[str] = []
         """Lines entered in the palette, the latest last."""
+        self._glass: Glass | None = None
         self._clock = clock
         self._said_at = 0.0
         self._keymap_given = dict(keymap or {})
@@ -130,6 +147,19 @@ class Console(App[int]):
         gc.enable()
         gc.freeze()
         self.set_timer(ATTACH_AFTER, self.attachment.start)
+        self.set_timer(LOAD_AHEAD_AFTER, Thread(target=_load_screens, daemon=True).start)
+
+    def spare_the_line(self) -> None:
+        """Send to the terminal only what differs from what it shows."""
+        from console.glass import Glass, SparingDriver
+
+        self._glass = Glass()
+        self.driver_class = SparingDriver
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if self._glass is not None and isinstance(renderable, CompositorUpdate):
+            renderable = self._glass.through(renderable)
+        super()._display(screen, renderable)
 
     def on_unmount(self) -> None:
         self.attachment.close()
@@ -336,6 +366,10 @@ class Console(App[int]):
         clean = printable(text)
         self.copy_to_clipboard(clean.encode("utf-8", "replace")[:COPY_MOST].decode("utf-8", "ignore"))
         self.say(_("Sent to the terminal's clipboard (it cannot confirm): {text}").format(text=clean))
+
+    def action_help_quit(self) -> None:
+        """^C, which ends a command at once, is pressed by habit: say which key leaves."""
+        self.say(_("q leaves the console; the engine and its runs go on."))
 
     # Looks and keys
 

@@ -23,7 +23,9 @@ WHILE_RUNNING = 1.0
 WHILE_IDLE = 30.0
 AFTER_EVENTS = 0.2
 BATCH_SECONDS = 0.1
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, LONGEST_PAUSE, LONGER = 0.1, 5.0, 1.25
+"""Seconds between two tries to reach the engine, and how many times as long as the one before each pause is: an
+engine that starts is met soon after it is up."""
 
 
 @dataclass
@@ -123,7 +125,7 @@ class Attachment:
             except EngineUnreachable as unreachable:
                 self._lost(unreachable.why, unreachable.message)
                 self._closing.wait(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * LONGER, LONGEST_PAUSE)
                 continue
             except EngineRefused as refused:
                 self._lost("refused", refused.message)
@@ -163,7 +165,7 @@ class Attachment:
                         return
             except (EngineUnreachable, EngineRefused):
                 self._closing.wait(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * LONGER, LONGEST_PAUSE)
             except _Closed:
                 return
 

@@ -157,7 +157,9 @@ def plan(arguments: Arguments, session: Session, client: EngineClient) -> int:
     request = PlanRequest(connection=arguments.connection, flow=arguments.flow)
     view = with_progress(session, client, request.connection, lambda: client.plan(request))
     _answer(session, view, lambda look: tables.plan(view, look))
-    if not session.json and view.changes:
+    if not session.json and view.changes and view.flow == "export":
+        session.say(_("To write this: rollcall run {name} export").format(name=printable(view.connection)))
+    elif not session.json and view.changes:
         session.say(_("To write this: rollcall apply {id}").format(id=printable(view.id)))
     return _waiting(session, client, view.connection, view.held + view.conflicts)
 

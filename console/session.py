@@ -73,9 +73,9 @@ def located(
 ) -> Session:
     """The session of these options.
 
-    What they leave open, ROLLCALL_CONFIG and ROLLCALL_FOLDER say; then the configuration's own
-    `[engine] folder`; then, for root or where only the machine's engine has a socket, the machine's places;
-    then the user's XDG folders. The defaults are the engine's own.
+    What they leave open, ROLLCALL_CONFIG and ROLLCALL_FOLDER say; then a configuration that lies in the given
+    folder; then the configuration's own `[engine] folder`; then, for root or where only the machine's engine
+    has a socket, the machine's places; then the user's XDG folders. The defaults are the engine's own.
     """
     home = Path(environment.get("HOME") or Path.home())
     own_config = _xdg(environment, "XDG_CONFIG_HOME", home / ".config") / "rollcall" / CONFIG_NAME
@@ -85,6 +85,8 @@ def located(
     system = os.geteuid() == 0 if root is None else root
     if not system and not given_config and not given_folder and not _there(own_config):
         system = not _there(own_folder / SOCKET_NAME) and _there(var / SOCKET_NAME)
+    if given_folder and not given_config and _there(inside := Path(given_folder) / CONFIG_NAME):
+        given_config = str(inside)
     config_path = Path(given_config or (etc if system else own_config)).absolute()
     folder_path = Path(
         given_folder or _configured_folder(config_path) or (var if system else own_folder)

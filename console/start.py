@@ -49,9 +49,7 @@ def open_console(session: Session, *, start: bool = True) -> int:
         theme=settings.theme,
         keymap=settings.keys,
     )
-    from console.driver import SparingDriver
-
-    console.driver_class = SparingDriver
+    console.spare_the_line()
     return console.run(mouse=settings.mouse) or DONE
 
 
@@ -64,7 +62,11 @@ def _started(session: Session) -> int | None:
         session.say(_("The machine's engine is not running: start it with `systemctl start rollcall`."))
         return UNREACHABLE
     if not session.config.is_file():
-        session.say(_("There is no configuration at {config}.").format(config=session.config))
+        session.say(
+            _("No engine answers at {socket}, and there is no configuration at {config}.").format(
+                socket=session.socket, config=session.config
+            )
+        )
         session.say(_("Try Rollcall on a simulated school with `rollcall demo`, or write a configuration with "
                       "`rollcall config init`."))  # fmt: skip
         return USAGE

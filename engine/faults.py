@@ -85,5 +85,8 @@ _EXPLAINED: dict[FaultCode, str] = {
     FaultCode.half_written: _("the file is not whole (yet); it is read again at the next run"),
     FaultCode.unreadable: _("the file cannot be read"),
     FaultCode.heading_gone: _("a heading is not the one it was; correct the export, or save the profile anew"),
-    FaultCode.own_only: _("the account sees its own records only; ask for the right to see everybody's"),
+    FaultCode.own_only: _(
+        "the account sees its own records only, it seems; ask for the right to see everybody's, or say in the "
+        "settings that there are no others"
+    ),
 }

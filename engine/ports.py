@@ -6,6 +6,7 @@ Connectors implement these protocols; the engine never learns a vendor's words f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -20,6 +21,10 @@ from engine.records import Entry, Frozen, Kind, Record, Seen, Sheet
 System: TypeAlias = Literal["erp", "edusign"]
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with (what is being read, done, total or None) while a listing goes on."""
+
+
+first_in_line: ContextVar[bool] = ContextVar("first_in_line", default=False)
+"""Set around whatever takes what a request budget has left before all others do: the absence export (R35)."""
 
 
 class FaultCode(StrEnum):

@@ -7,7 +7,6 @@ terminal might obey is kept in `foreign` and is nowhere on the screen.
 from __future__ import annotations
 
 import base64
-import contextlib
 import fcntl
 import os
 import pty
@@ -34,7 +33,7 @@ ROLLCALL = str(Path(sys.executable).parent / "rollcall")
 
 KEYS = {
     "enter": "\r",
-    "escape": "\x1b",
+    "escape": "\x1b[27u",
     "tab": "\t",
     "space": " ",
     "backspace": "\x7f",
@@ -44,10 +43,15 @@ KEYS = {
     "pagedown": "\x1b[6~",
     "home": "\x1b[H",
     "end": "\x1b[F",
+    "asterisk": "*",
+    "colon": ":",
+    "question_mark": "?",
+    "slash": "/",
     "ctrl+c": "\x03",
     "ctrl+u": "\x15",
 }
-"""What a terminal sends for a key; every other key is its own letter."""
+"""What a terminal sends for a key; every other key is its own letter. Escape is sent as by terminals that speak
+the kitty protocol, which the console asks for: a lone one may be taken for the beginning of what comes next."""
 
 _MODES = "7|25|1000|1003|1004|1006|1015|1016|1049|2004|2026|2048"
 _TOKEN = re.compile(
@@ -231,8 +235,9 @@ class Terminal:
 
     def hang_up(self) -> None:
         """The window is closed, or the line is cut."""
-        with contextlib.suppress(OSError):
+        if self._ours >= 0:
             os.close(self._ours)
+            self._ours = -1
 
     # Eyes
 
@@ -275,11 +280,25 @@ class Terminal:
     def fileno(self) -> int:
         return self._ours
 
+    def gone(self) -> bool:
+        """Whether the process ends, whatever becomes of what it writes."""
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def ends(self) -> int:
         """Take what comes to the process's end; its exit code."""
         while self.reads(PATIENCE):
             pass
         return self.process.wait(PATIENCE)
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which its first thread could have gone on and the machine had no processor for it."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat") as turns:
+            return int(turns.read().split()[1]) / 1e9
 
     @property
     def received(self) -> int:
@@ -304,7 +323,7 @@ def watch(terminals: Sequence[Terminal], seconds: float) -> list[int]:
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_KEPT)}
-    return kept | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+    return kept | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "ESCDELAY": "5"}
 
 
 _NOT_KEPT = (

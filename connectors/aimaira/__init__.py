@@ -68,7 +68,7 @@ class AimairaSettings(BaseModel):
     @model_validator(mode="after")
     def _one_way_in(self) -> AimairaSettings:
         if bool(self.api_key) == bool(self.user and self.password) or bool(self.user) != bool(self.password):
-            raise ValueError("give either user and password, or api_key")
+            raise ValueError("either user and password, or api_key")
         return self
 
 

@@ -59,8 +59,9 @@ class AimairaAttendance:
             rows = await self._rows(list(by_key))
             people = await self._events.who(rows, [one for s in sessions for one in s.learners])
             for row in rows:
-                session = by_key[row["PlanificationId"]]
-                if (person := people.get(row["Id"])) is not None:
+                person = people.get(row["Id"])
+                session = by_key.get(self._read(lambda row=row: mapping.integer(row, "PlanificationId")))  # type: ignore[misc]
+                if person is not None and session is not None:
                     stood = self._stood(row, person, session)
                     found += [] if stood is None else [stood]
         except Fault as fault:
@@ -84,20 +85,25 @@ class AimairaAttendance:
         row_of = {person: row for row in rows if (person := people.get(row["Id"])) in meant}
         refused = [f"{one}: no row on this event" for one in meant if one not in row_of]
         sent: dict[int, tuple[Row, dict[str, Any]]] = {}
-        for person, row in row_of.items():
-            if not marks.differing(row, self._marked(row, meant[person], session)):
-                continue
-            fresh = await self._reader.feed.one("PlanificationRessource", str(row["Id"]))
-            fields = self._marked(fresh, meant[person], session)
-            if lacking := marks.lacking(fresh, declared):
-                refused.append(f"{marks.row_name(row)}: a PUT would erase {', '.join(lacking)}")
-            elif not _as_read(self._stood(fresh, person, session), before.get(person)):
-                refused.append(f"{marks.row_name(row)}: changed there since it was read")
-            elif marks.differing(fresh, fields):
-                await self._put(fresh, fields)
-                sent[fresh["Id"]] = (fresh, fields)
-        if sent:
-            refused += await self._unlike(session, sent)
+        try:
+            for person, row in row_of.items():
+                if not marks.differing(row, self._marked(row, meant[person], session)):
+                    continue
+                fresh = await self._reader.feed.one("PlanificationRessource", str(row["Id"]))
+                fields = self._marked(fresh, meant[person], session)
+                if lacking := marks.lacking(fresh, declared):
+                    refused.append(f"{marks.row_name(row)}: a PUT would erase {', '.join(lacking)}")
+                elif not _as_read(self._stood(fresh, person, session), before.get(person)):
+                    refused.append(f"{marks.row_name(row)}: changed there since it was read")
+                elif marks.differing(fresh, fields):
+                    await self._put(fresh, fields)
+                    sent[fresh["Id"]] = (fresh, fields)
+            if sent:
+                refused += await self._unlike(session, sent)
+        except Fault as fault:
+            if sent:
+                fault.committed = "unknown"
+            raise
         if refused:
             raise Fault(
                 FaultCode.refused,

@@ -25,7 +25,7 @@ from connectors.aimaira import AimairaSettings, mapping, marks
 from connectors.aimaira.attendance import AimairaAttendance
 from connectors.aimaira.events import Events
 from connectors.aimaira.odata import Ask, Feed, text
-from connectors.aimaira.reader import HOPELESS, Reader
+from connectors.aimaira.reader import HOPELESS, Reader, drift
 from connectors.aimaira.roll import Roll
 from connectors.http import Exchange, HttpSession
 from engine.faults import fault_line
@@ -112,6 +112,8 @@ class AimairaClient:
                 entries = await self._events.sessions(scope, progress)
         except Fault as fault:
             return self._listing(kind, [], fault, 0)
+        except mapping.Drift as shape:
+            return self._listing(kind, [], drift(mapping.NEEDED[kind][-1], str(shape)), 0)
         return self._listing(kind, entries, None, max(1, self._feed.pages - pages))
 
     async def find(self, kind: Kind, erp_id: str, scope: Scope, last: Record | None) -> Sighting:
@@ -126,7 +128,7 @@ class AimairaClient:
         }[kind]
         try:
             entry = await find(erp_id, scope)
-        except Fault:
+        except (Fault, mapping.Drift):
             return Sighting(state="unknown")
         return Sighting(state="gone") if entry is None else Sighting(state="alive", entry=entry)
 

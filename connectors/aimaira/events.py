@@ -29,6 +29,7 @@ class Events:
     def __init__(self, reader: Reader, roll: Roll) -> None:
         self._reader = reader
         self._roll = roll
+        self._meetings_seen = False
 
     async def events(self, scope: Scope, progress: Progress | None = None) -> list[Event]:
         """The events that begin in the scope, with their rows and class meetings."""
@@ -76,7 +77,8 @@ class Events:
             )
         )
         wanted = await self._planned(await self._kinds_meant())
-        events = await self._reader.feed.batched(wanted, "Id", (str(row["PlanificationId"]) for row in rows))
+        keys = (str(mapping.integer(row, "PlanificationId")) for row in rows)
+        events = await self._reader.feed.batched(wanted, "Id", keys)
         return [row for row in events if first <= _starts(row) < until]
 
     async def _with_rows(self, events: list[Row]) -> dict[int, tuple[Row, ...]]:
@@ -91,15 +93,24 @@ class Events:
                 apart.append(str(event["Id"]))
         wanted = Ask("PlanificationRessource", mapping.FIELDS["PlanificationRessource"])
         for row in await self._reader.feed.batched(wanted, "PlanificationId", apart):
-            found[row["PlanificationId"]].append(row)
+            if (key := mapping.integer(row, "PlanificationId")) in found:
+                found[key].append(row)
         return {key: tuple(rows) for key, rows in found.items()}
 
     async def _courses(self, events: list[Row], window: str) -> dict[int, mapping.Course]:
         """What class meetings tell of events that have no title themselves, where they are declared."""
         nameless = {row["Id"] for row in events if not row.get("Nom")}
         model = await self._reader.model()
-        if not nameless or model is None or model.missing("Seance", mapping.FIELDS["Seance"]):
+        if not nameless:
             return {}
+        if model is None:
+            return {}
+        if lacking := model.missing("Seance", mapping.FIELDS["Seance"]):
+            if self._meetings_seen:
+                # Titles came from there so far: falling back would rename every session.
+                raise drift("GET /$metadata", f"Seance: {', '.join(lacking)} not declared")
+            return {}
+        self._meetings_seen = True
         expand = ("Cours($select=Id,Nom)",) if model.leads("Seance", "Cours") else ()
         wanted = Ask("Seance", mapping.FIELDS["Seance"], window, expand)
         try:
@@ -110,17 +121,20 @@ class Events:
             rows = []
         # One that was not moved along with its event is found by its event; so are all where the service does
         # not filter them by time.
-        missing = nameless - {row["PlanificationId"] for row in rows}
+        missing = nameless - {mapping.integer(row, "PlanificationId") for row in rows}
         apart = Ask("Seance", mapping.FIELDS["Seance"], expand=expand)
         rows += await self._reader.feed.batched(apart, "PlanificationId", map(str, sorted(missing)))
         courses = self._reader.mapped(wanted, lambda rows: mapping.unread(rows, ("Cours",)), rows)
         titles = await self._reader.values("Cours", "Nom", courses)
         return {
-            row["PlanificationId"]: self._reader.mapped(wanted, lambda row: mapping.course(row, titles), row)
+            mapping.integer(row, "PlanificationId"): self._reader.mapped(
+                wanted, lambda row: mapping.course(row, titles), row
+            )
             for row in rows
         }
 
     async def sessions(self, scope: Scope, progress: Progress | None) -> list[Entry]:
+        """The events of the scope as sessions."""
         return await self._as_sessions(await self.events(scope, progress), scope)
 
     async def _as_sessions(self, events: list[Event], scope: Scope) -> list[Entry]:
@@ -129,7 +143,7 @@ class Events:
         speakers = mapping.People.of(await self._roll.speakers())
         groups: dict[str, str] = {}
         if not all(one.row.get("Nom") or one.course.title for one in events):
-            groups = {str(row["Id"]): str(row["Nom"] or "") for row in await self._roll.sequences(scope)}
+            groups = {str(row["Id"]): mapping.text(row, "Nom") for row in await self._roll.sequences(scope)}
         return [
             self._reader.mapped(
                 Ask("Planification"),
@@ -191,6 +205,7 @@ class Events:
     # Looking for one
 
     async def find_session(self, key: str, scope: Scope) -> Entry | None:
+        """One session by its key, wherever it was moved to; None where there is none."""
         wanted = await self._planned(f"Id eq {key}")
         rows = await self._reader.feed.rows(wanted)
         if not rows:
@@ -202,8 +217,5 @@ class Events:
 
 
 def _starts(event: Row) -> str:
-    try:
-        at = mapping.instant(event, "Debut")
-    except mapping.Drift as shape:
-        raise drift("GET /Planification", str(shape)) from None
+    at = mapping.instant(event, "Debut")
     return "" if at is None else mapping.literal(at)

@@ -286,6 +286,7 @@ class _Listing:
         self._ids: set[Any] = set()
         self._links: set[str] = set()
         self._largest = 0
+        self._latest = 0
         self._ended = False
 
     @property
@@ -301,10 +302,19 @@ class _Listing:
             raise _drift(self._ask.route, f"a list was due, not {body!r:.40}")
         if any(row["Id"] in self._ids for row in rows):
             raise Fault(FaultCode.repeated_page, system="erp", route=self._ask.route, came=came(rows[0]["Id"]))
+        most = max(self._largest, len(rows))
+        if self.total is None and self._links and self._latest < most:
+            # Without a count only its length tells that a page was cut short.
+            raise Fault(
+                FaultCode.truncated,
+                system="erp",
+                route=self._ask.route,
+                came=came(f"a page of {self._latest} rows, though not the last, where others have {most}"),
+            )
         self.pages += 1
         self.rows += rows
         self._ids.update(row["Id"] for row in rows)
-        self._largest = max(self._largest, len(rows))
+        self._largest, self._latest = most, len(rows)
         self._ended = not rows
         if rows:
             self.last = rows[-1]["Id"]

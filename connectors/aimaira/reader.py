@@ -75,9 +75,9 @@ class Reader:
             try:
                 self._model = await self.feed.model()
             except Fault as fault:
-                if fault.code not in (FaultCode.not_found, FaultCode.forbidden):
+                # What was shown before and is no longer is a fault, not a service that never shows it.
+                if self._model is not None or fault.code not in (FaultCode.not_found, FaultCode.forbidden):
                     raise
-                self._model = None
             self._model_asked = True
         return self._model
 
@@ -134,7 +134,10 @@ class Reader:
     async def values(self, entity: str, field: str, keys: Iterable[int]) -> dict[int, str]:
         ask = Ask(entity, ("Id", field))
         rows = await self.feed.batched(ask, "Id", map(str, keys))
-        return {int(row["Id"]): self.mapped(ask, lambda row: mapping.text(row, field), row) for row in rows}
+        return {
+            mapping.integer(row, "Id"): self.mapped(ask, lambda row: mapping.text(row, field), row)
+            for row in rows
+        }
 
     # Calls
 

@@ -87,11 +87,11 @@ class Roll:
         known: dict[int, Row] = {}
         for row in rows:
             if isinstance(person := row.get("Apprenant"), Mapping):
-                known.setdefault(int(row["ApprenantId"]), person)
+                known.setdefault(mapping.integer(row, "ApprenantId"), person)
         missing = [str(key) for key in enrolments if key and key not in known]
         wanted = await self._people("Apprenant", names := _LEARNER_CONTACTS)
         for row in await self._reader.feed.batched(wanted, "Id", missing):
-            known[int(row["Id"])] = row
+            known[mapping.integer(row, "Id")] = row
         contacts = await self._contacts(list(known.values()), names)
         campuses = await self._reader.campuses()
         return [
@@ -153,7 +153,11 @@ class Roll:
             campuses = await self._reader.campuses()
             if campuses is None:
                 return rows
-            return [r for r in rows if campuses.of_programme.get(r["ProgrammeId"]) in campuses.meant]
+            return [
+                r
+                for r in rows
+                if campuses.of_programme.get(mapping.integer(r, "ProgrammeId")) in campuses.meant
+            ]
 
         return await self._reader.once("sequences", ask)
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from connectors.files import FolderSettings
+from connectors.tabular.digest import with_digest
 from engine.ports import Surroundings, System
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ class AmmonSettings(FolderSettings):
         default="",
         description="The school's own profile: how sessions and enrolments are laid out, a TOML file",
     )
+    profile_digest: str = Field(
+        default="", description="Of the profile's content; filled in by itself, whatever is given"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_digest(cls, given: Any) -> Any:
+        return with_digest(given, "connectors.ammon")
+
     structureId: tuple[str, ...] = Field(
         default=(), description="Codes of the structures whose learners are meant; all when empty"
     )

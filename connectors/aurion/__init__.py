@@ -87,9 +87,9 @@ class AurionSettings(BaseModel):
     @model_validator(mode="after")
     def _somewhere_to_read(self) -> AurionSettings:
         if self.sessions_from == "query" and not self.interventions_query:
-            raise ValueError("interventions_query is needed, unless sessions_from is planning")
+            raise ValueError("interventions_query, unless sessions_from is planning")
         if self.sessions_from == "planning" and not self.groups_query:
-            raise ValueError("sessions_from planning needs groups_query: a planning names populations only")
+            raise ValueError("groups_query beside sessions_from planning, which names populations only")
         return self
 
 

@@ -112,6 +112,7 @@ class AurionClient:
         """A new run starts: forget what earlier listings brought. Where columns stood is remembered."""
         self._said.clear()
         self._saved.forget()
+        self._door.forget()
 
     async def listing(self, kind: Kind, scope: Scope, progress: Progress | None = None) -> Listing:
         """All records of `kind`; never raises Fault. What a run already asked, failures too, is not asked

@@ -61,9 +61,14 @@ class Door:
         self._keycloak.requests = session.requests
         self._turn = asyncio.Lock()
         self._refresh = ""
+        self._refused: Fault | None = None
         self._renewed = 0
         self._until = 0.0
         self._refresh_until = 0.0
+
+    def forget(self) -> None:
+        """Try the password again, should it have been refused: more often in one run might lock the account."""
+        self._refused = None
 
     async def read(
         self,
@@ -113,15 +118,24 @@ class Door:
                     raise
                 # Expired, revoked, or its answer was lost: the password opens anyway.
         if answer is None:
-            answer = await self._ask(
-                {
-                    "grant_type": "password",
-                    "username": self._settings.user,
-                    "password": self._password,
-                    "scope": "openid",
-                }
-            )
+            answer = await self._by_password()
         self._take(answer, now)
+
+    async def _by_password(self) -> Any:
+        if self._refused is not None:
+            raise self._refused
+        form = {
+            "grant_type": "password",
+            "username": self._settings.user,
+            "password": self._password,
+            "scope": "openid",
+        }
+        try:
+            return await self._ask(form)
+        except Fault as fault:
+            if fault.code is FaultCode.unauthorized:
+                self._refused = fault
+            raise
 
     async def _ask(self, form: Mapping[str, str], *, once: bool = False) -> Any:
         client = {"client_id": self._settings.client_id, "client_secret": self._client_secret}

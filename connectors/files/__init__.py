@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connectors.tabular.digest import with_digest
 from engine.ports import NO_EFFECT_ON_PLANS, Surroundings, System
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ class FilesSettings(FolderSettings):
         min_length=1,
         description="The profile's TOML file, or one that comes with Rollcall: builtin:aurion-legacy",
     )
+    profile_digest: str = Field(
+        default="", description="Of the profile's content; filled in by itself, whatever is given"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_digest(cls, given: Any) -> Any:
+        return with_digest(given, "connectors.files")
 
 
 class FilesConnector:

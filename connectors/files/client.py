@@ -69,8 +69,8 @@ class FilesClient(TabularErp):
             on=False,
             why_off=_("files only come from the ERP; a form to import by hand is made instead"),
         )
-        documented = "template" in profile.source
-        self.capabilities = capabilities(tables, documented, f"{who}: {profile.source or 'the profile'}", write)
+        sure = {sort: table.certainty for sort in SORTS if (table := profile.table(sort)) is not None}
+        self.capabilities = capabilities(tables, sure, f"{who}: {profile.source or 'the profile'}", write)
         self._kept: dict[str, _Kept] = {}
         self._read_now: dict[str, FileSeen] = {}
         self._read_before: dict[str, FileSeen] = {}

@@ -118,6 +118,7 @@ class WebDavFolder:
             jitter=random.Random(f"{surroundings.connection}/files"),
             timeout_seconds=timeout_seconds,
             transport=surroundings.transport,
+            more_secrets=(password,),
         )
         self._base = unquote(urlsplit(url).path).rstrip("/")
         self.requests: Mapping[str, int] = self._session.requests

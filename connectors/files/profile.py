@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from connectors.tabular.fields import FIELDS, NEEDED, SORTS, Conventions, Sort
+from connectors.tabular.fields import FIELDS, NEEDED, SORTS, Certainty, Conventions, Sort
 from connectors.tabular.toml import toml_text
 from engine.records import Frozen
 
@@ -28,12 +28,13 @@ class BadProfile(ValueError):
 class TableProfile(Frozen):
     """One table.
 
-    `file`: pattern of its name, of several files the newest. `columns`: our field → its heading. `headings`:
-    all there were when it was saved. `only`: rows whose cell (a list of codes) under a heading holds a code.
-    `ended`: cells by which the ERP says that the record is over.
+    `file`: pattern of its name, of several files the newest. `certainty`: of its headings. `columns`: our
+    field → its heading. `headings`: all there were when it was saved. `only`: rows whose cell (a list of codes)
+    under a heading holds a code. `ended`: cells by which the ERP says that the record is over.
     """
 
     file: str = Field(min_length=1)
+    certainty: Certainty = "unknown"
     worksheet: str = ""
     columns: dict[str, str]
     headings: tuple[str, ...] = ()

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connectors.tabular.digest import with_digest
 from engine.ports import NO_EFFECT_ON_PLANS, Surroundings, System
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ class ProfileSettings(BaseModel):
 
     url: str = Field(pattern=r"^https?://[^\s]+$", description="Base address of the API")
     profile: str = Field(min_length=1, description="The profile's TOML file, as the vendor's document has it")
+    profile_digest: str = Field(
+        default="", description="Of the profile's content; filled in by itself, whatever is given"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_digest(cls, given: Any) -> Any:
+        return with_digest(given, "connectors.profile")
+
     username: str = Field(default="", description="User, where the profile asks for one")
     password: str = Field(default="", description="Its password, as a reference such as env:ERP_PASSWORD")
     token: str = Field(default="", description="Token, as a reference such as env:ERP_TOKEN")

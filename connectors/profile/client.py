@@ -63,7 +63,7 @@ class ProfileClient(TabularErp):
         write = Capability(
             name="write absences", certainty="unknown", source=source, on=on, why_off="" if on else why
         )
-        self.capabilities = capabilities(tables, False, source, write)
+        self.capabilities = capabilities(tables, {}, source, write)
 
     @property
     def skew(self) -> timedelta | None:

@@ -7,6 +7,7 @@ person. Whether a second write replaces or adds is unknown: what stands is delet
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, time, timedelta
 from typing import Any
@@ -18,9 +19,12 @@ from connectors.scform.questions import Questions
 from engine.attendance import Attendance, Carried, Reason, Standing
 from engine.faults import came, fault_line
 from engine.ports import Fault, FaultCode, Scope, Surroundings
-from engine.records import Sheet
+from engine.records import Sheet, folded
 
 _ROUTE = "POST /API/AbsenceSta/Post"
+
+_DONE = re.compile(r"enregistrement .*a ete realise")
+"""The sentence of success, folded; what a failure says is unknown."""
 
 Absence = tuple[time, time, str]
 
@@ -71,24 +75,25 @@ class ScFormAttendance:
         before = {one.person: one for one in standing}
         people = {one.person: one for one in wanted if one.kind == "learner"}
         written: dict[tuple[str, str], Absence | None] = {}
-        said = ""
+        doubtful = ""
         for society, turn in await self._fresh(session, people):
             due = self._due(people[turn.person], turn, reasons)
             if due == turn.absence:
                 continue
             if turn.absence is not None:
                 self._may_go(turn, before.get(turn.person), reasons)
-                said = await self._post(society, turn, turn.absence, delete=True)
+                doubtful = await self._post(society, turn, turn.absence, delete=True) or doubtful
             if due is not None:
-                said = await self._post(society, turn, due, delete=False)
+                doubtful = await self._post(society, turn, due, delete=False) or doubtful
             written[turn.person, turn.enrolment] = due
-        if not written:
+        # What was acknowledged is read again by whoever asked for it, all sessions at once.
+        if not doubtful:
             return
         for _society, turn in await self._fresh(session, people):
             due = written.get((turn.person, turn.enrolment), turn.absence)
             if not _same(turn.absence, due):
                 raise self._refused(
-                    f"session {session.id}, learner {turn.person}: not as sent; said: {said}", unknown=True
+                    f"session {session.id}, learner {turn.person}: not as sent; said: {doubtful}", unknown=True
                 )
 
     async def _fresh(self, session: Sheet, people: Iterable[str]) -> list[tuple[str, Turn]]:
@@ -135,6 +140,7 @@ class ScFormAttendance:
             raise self._refused(f"session {turn.session}, learner {turn.person}: changed there meanwhile")
 
     async def _post(self, society: str, turn: Turn, absence: Absence, *, delete: bool) -> str:
+        """Send one absence; "" where the answer is the sentence of success, else what it said."""
         since, until, type_id = absence
         body: dict[str, Any] = {
             "IDInscrit": _number(turn.enrolment),
@@ -144,7 +150,8 @@ class ScFormAttendance:
             "IDTypAbsen": _number(type_id),
             "Suppr": delete,
         }
-        return await self._ask.post_absence(society, body)
+        said = await self._ask.post_absence(society, body)
+        return "" if _DONE.search(folded(said)) else said or "nothing"
 
     async def _windows(self, sessions: tuple[Sheet, ...]) -> list[tuple[str, date, date]]:
         """(société, first, last) so that every session's date is asked for once. Raises Fault."""

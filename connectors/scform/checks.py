@@ -54,10 +54,7 @@ async def check(
                 _("dates of société {id}").format(id=society.id),
                 partial(_dates, asked, society.id, scope),
             )
-            await tried(
-                _("all plannings of société {id}").format(id=society.id),
-                partial(_rights, client, asked, society.id, scope),
-            )
+        await tried(_("all plannings"), lambda: _rights(client, asked, scope))
         for kind in KINDS:
             what = _READ[kind]
             listing = await client.listing(kind, scope)
@@ -87,9 +84,9 @@ async def _dates(asked: Questions, society: str, scope: Scope) -> str:
     return _("read as {example}").format(example=asked.written(society, date(2026, 12, 31)))
 
 
-async def _rights(client: ScFormClient, asked: Questions, society: str, scope: Scope) -> str:
-    found = (await asked.sessions(society, scope)).rows
-    await client.not_own_only(society, found)
+async def _rights(client: ScFormClient, asked: Questions, scope: Scope) -> str:
+    found = [row for one in await asked.societies() for row in (await asked.sessions(one.id, scope)).rows]
+    await client.not_own_only(found)
     return _("{count} seen").format(count=len(found))
 
 

@@ -182,6 +182,7 @@ class ScFormClient:
         found: dict[str, mapping.Meeting] = {}
         fault: Fault | None = None
         read = asked = 0
+        everything: list[Row] = []
         try:
             inside = await self._members(scope)
             by_id = {one.id: one for one in await self._ask.all_enrolments(scope)}
@@ -189,11 +190,12 @@ class ScFormClient:
                 came_here = await self._ask.sessions(society.id, scope, progress)
                 read, asked = read + came_here.read, asked + came_here.asked
                 fault = fault or came_here.fault
-                await self.not_own_only(society.id, came_here.rows)
+                everything += came_here.rows
                 for one in self._ask.meetings(came_here.rows, by_id, inside):
                     self._ask.society_of[one.entry.id] = society.id
                     known = found.get(one.entry.id)
                     found[one.entry.id] = one if known is None else mapping.united(known, one)
+            await self.not_own_only(everything)
         except Fault as error:
             return self._listing("sheet", [], error, read)
         if fault is not None:
@@ -201,8 +203,9 @@ class ScFormClient:
         entries = [one.entry for one in found.values() if not mapping.skipped(one)]
         return self._listing("sheet", entries, fault, read)
 
-    async def not_own_only(self, society: str, found: list[Row]) -> None:
-        """Return where an answer shows more than one speaker's sessions. Raises Fault `own_only`."""
+    async def not_own_only(self, found: list[Row]) -> None:
+        """Return where the sessions of all sociétés together are not one and the same speaker's. Raises Fault
+        `own_only`."""
         if self._settings.single_speaker or len(found) < _SEVERAL:
             return
         speakers = [
@@ -210,12 +213,9 @@ class ScFormClient:
             for row in found
         ]
         shared = set.intersection(*speakers)
-        if shared and len(await self._ask.speaker_rows(society)) > 1:
-            raise self._ask.fault(
-                FaultCode.own_only,
-                SESSIONS,
-                f"société {society}: {len(found)} sessions, all of intervenant {min(shared)}",
-            )
+        if shared and len(await self._speakers()) > 1:
+            what = f"{len(found)} sessions, all of intervenant {min(shared)}"
+            raise self._ask.fault(FaultCode.own_only, SESSIONS, what)
 
     # Looking for one
 

@@ -12,6 +12,7 @@ What this stands on, and how sure it is:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -121,6 +122,22 @@ class Turn:
     first: time
     last: time
     absence: tuple[time, time, str] | None = None
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Who is in each group, and in which groups each person is."""
+
+    members: Mapping[str, frozenset[str]]
+    groups_of: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, members: Mapping[str, frozenset[str]]) -> Homes:
+        found: dict[str, list[str]] = {}
+        for group, people in members.items():
+            for person in people:
+                found.setdefault(person, []).append(group)
+        return cls(members, {person: tuple(groups) for person, groups in found.items()})
 
 
 @dataclass(frozen=True)
@@ -252,11 +269,11 @@ def meeting(
     zone: str,
     kinds: Iterable[int],
     enrolments: Mapping[str, Enrolment],
-    members: Mapping[str, frozenset[str]],
+    homes: Homes,
 ) -> Meeting:
     """A session as a sheet, its wall times as instants through `zone` (R22), and each person's own turn.
 
-    `kinds`: which sorts of turns attendance is taken of. `enrolments` by ID and the `members` of each group
+    `kinds`: which sorts of turns attendance is taken of. `enrolments` by ID and the people's `homes`
     say where people belong: a session's own action says nothing about them. Raises Drift.
     """
     id = key(row)
@@ -274,7 +291,7 @@ def meeting(
         start=start,
         end=end,
         room=", ".join(_names(objects(row, "salles"))),
-        groups=_groups(optional_key(row, "idaction"), people, members),
+        groups=_groups(optional_key(row, "idaction"), people, homes),
         speakers=frozenset(key(one) for one in objects(row, "intervenants")),
         learners=people,
     )
@@ -407,10 +424,11 @@ def phone(row: Row) -> str:
     return next((found for name in (*_PHONES, *others) if (found := text(row, name).strip())), "")
 
 
-def _groups(own: str, people: frozenset[str], members: Mapping[str, frozenset[str]]) -> frozenset[str]:
+def _groups(own: str, people: frozenset[str], homes: Homes) -> frozenset[str]:
     """The groups a session is for: its own action's, and every group half of whose members are on it."""
-    found = {group for group, those in members.items() if those and 2 * len(those & people) >= len(those)}
-    if own in members and (not people or members[own] & people):
+    here = Counter(group for person in people for group in homes.groups_of.get(person, ()))
+    found = {group for group, count in here.items() if 2 * count >= len(homes.members[group])}
+    if own in homes.members and (not people or here[own]):
         found.add(own)
     return frozenset(found)
 

@@ -76,6 +76,7 @@ class Questions:
             transport=surroundings.transport,
             capture=capture,
             empty_is_nothing=True,
+            more_secrets=(password,),
         )
         self.requests: Mapping[str, int] = self._session.requests
         self.society_of: dict[str, str] = {}
@@ -350,9 +351,9 @@ class Questions:
     ) -> list[mapping.Meeting]:
         """Rows of sessions, mapped. Raises Fault."""
         self.mapped(SESSIONS, lambda rows: needed(rows, *_SESSION_FIELDS), found)
-        kinds = self._settings.session_types
+        kinds, homes = self._settings.session_types, mapping.Homes.of(members)
         return [
-            self.mapped(SESSIONS, lambda row: mapping.meeting(row, self._zone, kinds, enrolments, members), row)
+            self.mapped(SESSIONS, lambda row: mapping.meeting(row, self._zone, kinds, enrolments, homes), row)
             for row in found
         ]
 

@@ -46,6 +46,15 @@ class Deed:
     do: Callable[[], Any]
 
 
+def office_rows(dump: Mapping[str, Any]) -> list[int]:
+    """The numbers of the absences that an ERP's office can edit, in the order they were made; none where the
+    ERP takes no absences from a sync."""
+    told = dump["neutral"]
+    if not told.get("takes_absences"):
+        return []
+    return [int(row["code"]) for row in told["absences"] if row["removed"] is None]
+
+
 class Absentees:
     """The people around the absences of one school. `identity_of` tells a learner's hidden identity by Edusign
     id; `draw` decides what they do."""
@@ -108,9 +117,7 @@ class Absentees:
 
     def go_over(self, day: date) -> None:
         """The morning after: the office corrects rows, justifications come in, a teacher corrects a sheet."""
-        told = self._told()
-        standing = (row for row in told["absences"] if told.get("takes_absences") and row["removed"] is None)
-        codes = [code for row in standing if (code := int(row["code"])) not in self._touched]
+        codes = [code for code in office_rows(self._erp.dump()) if code not in self._touched]
         self._draw.shuffle(codes)
         for code, action in zip(codes, ("justify", "strike"), strict=False):
             self._touched.add(code)

@@ -21,6 +21,7 @@ class Attendance:
         self._edusign = edusign
         self._draw = draw
         self._zone = ZoneInfo(zone)
+        self._uncalled: set[str] = set()
 
     def today(self) -> date:
         """The school's date."""
@@ -37,18 +38,37 @@ class Attendance:
     def call(self, day: date) -> None:
         """On each sheet of the day that has begun, unsigned: the speaker signs, and all but a few learners."""
         for sheet in self._begun(self.sheets(day)):
-            if sheet.signed:
+            if sheet.signed or sheet.id in self._uncalled:
                 continue
             self._speaker_signs(sheet)
             for learner in sheet.member_ids:
                 if not self._draw.chance(ABSENT):
                     self._arrives(sheet, learner)
 
+    def leave_open(self, day: date, many: int) -> None:
+        """Nobody calls the roll on so many sheets of the day: the last ones of more than as many."""
+        sheets = self.sheets(day)
+        self._uncalled |= {sheet.id for sheet in sheets[-many:] if len(sheets) > many}
+
+    def left_open(self, day: date) -> list[Row]:
+        """The sheets of the day whose roll nobody called, still open."""
+        return [one for one in self.sheets(day) if one.id in self._uncalled and not one.fields["LOCKED"]]
+
+    def away(self, day: date) -> list[tuple[Row, str]]:
+        """(sheet, learner's Edusign id) of those absent from the day's locked sheets."""
+        return [
+            (sheet, state["studentId"])
+            for sheet in self.sheets(day)
+            if sheet.fields["LOCKED"] and sheet.signed
+            for state in sheet.fields["STUDENTS"]
+            if not state["state"]
+        ]
+
     def close(self, day: date) -> None:
         """Lock the sheets of the day that are over."""
         now = self._edusign.control.now()
         for sheet in self.sheets(day):
-            if _at(sheet, "END") <= now and not sheet.fields["LOCKED"]:
+            if _at(sheet, "END") <= now and not sheet.fields["LOCKED"] and sheet.id not in self._uncalled:
                 self._edusign.hand.lock(sheet.id, who="edusign:attendance")
 
     def next_one(self) -> bool:

@@ -50,7 +50,9 @@ accept_unverified = true
 {erp_settings}
 
 [connection.{name}.export]
+late = true
 fallback_reason = {fallback_reason}
+late_reason = {late_reason}
 
 [[connection.{name}.window]]
 flow = "import"
@@ -61,6 +63,16 @@ duration = "2 hours"
 flow = "import"
 start = "0 18 * * 1-5"
 duration = "3 hours"
+
+[[connection.{name}.window]]
+flow = "export"
+start = "30 10 * * 1-5"
+duration = "1 hour"
+
+[[connection.{name}.window]]
+flow = "export"
+start = "30 20 * * 1-5"
+duration = "1 hour"
 """
 
 
@@ -97,7 +109,8 @@ class Campus:
             horizon=erp.connector.horizon_days,
             edusign_key=self._variable("edusign"),
             edusign_url=_url(self.edusign_listener),
-            fallback_reason=json.dumps(erp.fallback_reason),
+            fallback_reason=json.dumps(erp.fallback_reason, ensure_ascii=False),
+            late_reason=json.dumps(erp.late_reason, ensure_ascii=False),
             erp_settings="\n".join(f"{name} = {_toml(value)}" for name, value in settings.items()),
         )
 
@@ -144,10 +157,12 @@ def configuration(schools: Iterable[Campus], folder: Path) -> str:
 
 
 def _toml(value: Any) -> str:
-    """A plain value, or a table of plain ones in a line, as TOML writes it."""
+    """A plain value, a list, or a table in a line, as TOML writes it."""
     if isinstance(value, dict):
         inside = ", ".join(f"{json.dumps(name)} = {_toml(one)}" for name, one in value.items())
         return f"{{ {inside} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, ensure_ascii=False)
 
 

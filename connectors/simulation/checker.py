@@ -109,7 +109,7 @@ def judge(story: Story) -> End:
 def _absences(story: Story, now: World) -> list[str] | None:
     """What of the absences is not as it should be; None where there is nothing to judge."""
     exports = [run for run in story.runs if run.get("flow") == "export" and run["observed"]]
-    if held_absences(story.erp) is None or not exports:
+    if not exports or held_absences(story.erp) is None:
         return None
     approved = frozenset(
         (str(decision["session"]), str(decision["erp_id"]))

@@ -2,8 +2,8 @@
 
 Per seed: a school of its own, both simulators and the engine as processes in real time. The Edusign simulator
 kills the engine at a write that the seed chooses, before it is done, after it, or after its answer; another
-kill may fall into the recovery. The engine is started anew each time and runs until nothing is left to do;
-then the checker judges.
+kill may fall into the recovery. Then today's sheets are locked, and the ERP kills the engine at absences it is
+sent. The engine is started anew each time and runs until nothing is left to do; then the checker judges.
 """
 
 from __future__ import annotations
@@ -41,6 +41,12 @@ REMOVALS_AFTER = timedelta(seconds=1)
 
 _PHASES = ("before_commit", "after_commit", "after_answer")
 _MOST_RUNS = 12
+_EXPORTS_EVERY = 2
+"""Of so many schools one goes on to its absences: each takes as long again as it took to get there."""
+_QUIET_LOOKS = 5
+_AWAY = 4
+"""Learners who are absent from each sheet."""
+_MOST_SHEETS = 3
 _SECOND_KILL = 0.5
 _LAST_BREATH = 5.0
 """Seconds a killed engine is given to be gone."""
@@ -137,9 +143,9 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def histogram(report: Mapping[str, Any]) -> str:
     """The kills by phase and verb, as text."""
     verbs = sorted({verb for counts in report["histogram"].values() for verb in counts})
-    lines = ["".join([f"{'':14}", *(f"{verb:>10}" for verb in verbs)])]
+    lines = ["".join([f"{'':14}", *(f"{verb:>16}" for verb in verbs)])]
     for phase, counts in report["histogram"].items():
-        lines.append("".join([f"{phase:14}", *(f"{counts.get(verb, 0):>10}" for verb in verbs)]))
+        lines.append("".join([f"{phase:14}", *(f"{counts.get(verb, 0):>16}" for verb in verbs)]))
     lines.append(
         _(
             "{seeds} schools, {kills} kills, {left_open} left an open intent ({percent} %), {failed} failed"
@@ -204,6 +210,7 @@ class _Tale:
         engine: EngineProcess,
         outcome: Outcome,
     ) -> None:
+        self.seed = seed
         self.rng = random.Random(f"crash:{seed}")
         self.erp = erp
         self.edusign = edusign
@@ -241,6 +248,8 @@ class _Tale:
             await self._killed_in_recovery()
         await self._under_fire(self._below(5))
         await self._until_quiet()
+        if self.seed % _EXPORTS_EVERY == 0:
+            await self._export()
         await self._judge()
 
     def _below(self, most: int) -> int:
@@ -249,12 +258,12 @@ class _Tale:
 
     # Runs and deaths
 
-    async def _run(self) -> dict[str, Any] | None:
+    async def _run(self, flow: str = "import") -> dict[str, Any] | None:
         """One run to its end; None when the engine died in it."""
         if self.engine.dead:
             await self.engine.start()
         try:
-            asked = await self.engine.client.post("/v1/runs", json={"connection": CONNECTION})
+            asked = await self.engine.client.post("/v1/runs", json={"connection": CONNECTION, "flow": flow})
             if asked.status_code != 200:
                 raise Stuck(asked.text)
             path = f"/v1/runs/{asked.json()['id']}/end"
@@ -267,21 +276,23 @@ class _Tale:
         ended: dict[str, Any] = answer.json()
         return ended
 
-    async def _under_fire(self, nth: int) -> None:
-        """A run that is to die at its `nth` write."""
+    async def _under_fire(self, nth: int, side: str = "edusign") -> None:
+        """A run that is to die at its `nth` write: an import at what it writes to Edusign, an export at what it
+        writes to the ERP."""
+        simulator = self.edusign if side == "edusign" else self.erp
         phase = _PHASES[int(self.rng.random() * len(_PHASES))]
         if self.engine.dead:
             await self.engine.start()
-        before = len((await self.edusign.dump())["kills"])
-        await self.edusign.order("kill", pid=self.engine.pid, nth=nth, phase=phase)
-        await self._run()
-        await self.edusign.order("clear")
-        dump = await self.edusign.dump()
+        before = len((await simulator.dump())["kills"])
+        await simulator.order("kill", pid=self.engine.pid, nth=nth, phase=phase)
+        await self._run("import" if side == "edusign" else "export")
+        await simulator.order("clear")
+        dump = await simulator.dump()
         struck = dump["kills"][before:]
         if struck and await self.engine.died(_LAST_BREATH):
             number = struck[0]["write"]
             verb = "" if number is None else dump["writes"][number - 1]["verb"]
-            self._note(phase, verb)
+            self._note(phase, f"absence {verb}" if side == "erp" and verb else verb)
 
     async def _killed_in_recovery(self) -> None:
         """Start anew and die while the open intent is being looked up: its probe is the first thing asked."""
@@ -300,7 +311,8 @@ class _Tale:
         self._note("recovery", verb)
 
     def _open(self) -> list[dict[str, Any]]:
-        return [intent for intent in self.engine.intents() if intent["state"] == "open"]
+        deliveries = ({**one, "verb": "absences"} for one in self.engine.deliveries())
+        return [one for one in (*self.engine.intents(), *deliveries) if one["state"] == "open"]
 
     def _note(self, phase: str, verb: str) -> None:
         left = self._open()
@@ -308,11 +320,11 @@ class _Tale:
             Kill(phase, verb or (left[0]["verb"] if left else "unknown"), left_open=bool(left))
         )
 
-    async def _until_quiet(self) -> None:
+    async def _until_quiet(self, flow: str = "import") -> None:
         """Runs and answers until there is nothing left to do, twice."""
         quiet = 0
         for _number in range(_MOST_RUNS):
-            run = await self._run()
+            run = await self._run(flow)
             if run is None:
                 raise Stuck(f"the engine died by itself: {self.engine.last_words()}")
             if run["state"] != "done":
@@ -322,6 +334,61 @@ class _Tale:
             if quiet == _QUIET_RUNS:
                 return
         raise Stuck(f"not quiet after {_MOST_RUNS} runs: {run['changes'] if run else None}")
+
+    # Absences
+
+    async def _export(self) -> None:
+        """The next school day: its sheets are locked with a few learners away, exported under fire, corrected,
+        exported again."""
+        await self._days_pass()
+        sheets = await self._sheets()
+        for sheet in sheets:
+            await self.edusign.order("sign", sheet=sheet["ID"], speaker=sheet["PROFESSOR"])
+            for state in sheet["STUDENTS"][_AWAY:]:
+                await self.edusign.order("sign", sheet=sheet["ID"], learner=state["studentId"])
+            await self.edusign.order("lock", sheet=sheet["ID"])
+        if not sheets:
+            raise Stuck(f"no sheet of {self.today}")
+        await self._run("export")
+        await self.operator.look()
+        await self._under_fire(self._below(_AWAY * len(sheets)), "erp")
+        await self._until_quiet("export")
+        for sheet in sheets:
+            first, second = (state["studentId"] for state in sheet["STUDENTS"][:2])
+            await self.edusign.order("unlock", sheet=sheet["ID"])
+            await self.edusign.order("sign", sheet=sheet["ID"], learner=first)
+            await self.edusign.order("lock", sheet=sheet["ID"])
+            await self.edusign.order("justify", learner=second, sheet=sheet["ID"])
+        await self._under_fire(self._below(2 * len(sheets)), "erp")
+        await self._until_quiet("export")
+
+    async def _days_pass(self) -> None:
+        """It is the next school day, for the simulators and for an engine started anew."""
+        days = next(n for n in range(1, 8) if (self.today + timedelta(days=n)).weekday() < 5)
+        self.engine.offset = timedelta(days=days)
+        self.today += self.engine.offset
+        for simulator in (self.erp, self.edusign):
+            await simulator.order("advance", seconds=self.engine.offset.total_seconds())
+        await self.engine.kill()
+        await self.engine.start()
+        # The window that opened meanwhile is made up for, by itself.
+        quiet = 0
+        while quiet < _QUIET_LOOKS:
+            await asyncio.sleep(0.1)
+            status = (await self.engine.client.get("/v1/status")).json()
+            quiet = quiet + 1 if all(one["running"] is None for one in status["connections"]) else 0
+
+    async def _sheets(self) -> list[dict[str, Any]]:
+        """Some of ours of today, as Edusign has them."""
+        zone = ZoneInfo(ZONE)
+        return [
+            row
+            for row in (await self.edusign.dump())["courses"]
+            if row["API_TYPE"] == OUR_TYPE
+            and not row["LOCKED"]
+            and len(row["STUDENTS"]) > _AWAY
+            and exact(row["START"]).astimezone(zone).date() == self.today
+        ][:_MOST_SHEETS]
 
     # People
 

@@ -210,7 +210,7 @@ def _connection(erp: str) -> ConnectionConfig:
         windows=default_windows(ZONE),
         edusign=EdusignSettings(key=_EDUSIGN_KEY, url="http://127.0.0.1:1", accept_unverified=True),
         settings=about.connector.settings.model_validate(about.settings("http://127.0.0.1:2", _reference(erp))),
-        export=ExportOptions(fallback_reason=about.fallback_reason),
+        export=ExportOptions(fallback_reason=about.fallback_reason, late_reason=about.late_reason),
     )
 
 

@@ -42,7 +42,8 @@ class SimulatedErp:
     `switches`: the frozen model of the simulator's switches; all have a default, one is `latency` (seconds
     before each answer) and `secret` names the one that holds the secret. `simulator` of (school, clock,
     switches). `settings` of (address, reference of the secret): the connection's own table, plain values.
-    `fallback_reason`: the ERP's own of absences whose reason is not mapped, where it takes reasons.
+    `fallback_reason`, `late_reason`: the ERP's own of absences whose reason is not mapped and of latenesses,
+    where it takes reasons.
     `mapped`: per kind the fields of the vendor's answers, by the vendor's names, without any of which the
     connector must stop. `per_minute`: requests a minute the vendor documents; 0 where it names no limit.
     """
@@ -53,6 +54,7 @@ class SimulatedErp:
     simulator: Callable[[School, Clock, Any], ErpSimulator]
     settings: Callable[[str, str], dict[str, Any]]
     fallback_reason: str = ""
+    late_reason: str = ""
     mapped: Mapping[Kind, tuple[str, ...]] = field(default_factory=dict)
     per_minute: int = 0
 

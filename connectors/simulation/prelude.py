@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from connectors.simulation.absentees import office_rows
 from connectors.simulation.attendance import Attendance
 from connectors.simulation.campuses import TERM_BEGINS, Campus
 from connectors.simulation.morning import Cast, Deed, Morning, NobodyLeft
@@ -40,6 +41,9 @@ _TODAY = TERM_BEGINS + timedelta(days=1)
 _SCHOOL_IS_OUT = time(16, 45)
 _LESSONS_BEGUN = (time(9, 20), time(10, 55))
 _LOOKED_AT = time(11, 5)
+_OFFICE_OPENS = time(8, 45)
+LEFT_OPEN = 1
+"""Sheets of the last day whose roll nobody calls; they are locked the morning after."""
 
 
 @dataclass
@@ -115,6 +119,7 @@ async def _first_days(played: Sequence[Played], clock: Clock) -> None:
     try:
         await clock.sleep_until(_instant(_LAST_DAY, _SCHOOL_IS_OUT))
         for one in played:
+            one.attendance.leave_open(_LAST_DAY, LEFT_OPEN)
             one.attendance.call(_LAST_DAY)
             one.attendance.close(_LAST_DAY)
             _cancel_tomorrow(one)
@@ -140,7 +145,8 @@ def _cancel_tomorrow(one: Played) -> None:
 async def _this_morning(played: Sequence[Played], api: httpx.AsyncClient, clock: Clock) -> None:
     """Both sides are edited, the sheets signed; somebody looks at a plan, and goes on."""
     mornings = [Morning(one.scene, one.cast, _TODAY) for one in played]
-    deeds = [Deed(_instant(_TODAY, at), _calls(one)) for at in _LESSONS_BEGUN for one in played]
+    deeds = [Deed(_instant(_TODAY, _OFFICE_OPENS), _absences_looked_at(one)) for one in played]
+    deeds += [Deed(_instant(_TODAY, at), _calls(one)) for at in _LESSONS_BEGUN for one in played]
     for number, morning in enumerate(mornings):
         deeds += morning.of_a_small_school() if number else morning.of_a_large_school()
     for deed in sorted(deeds, key=lambda deed: deed.at):
@@ -153,6 +159,23 @@ async def _this_morning(played: Sequence[Played], api: httpx.AsyncClient, clock:
         for deed in morning.since_the_plan():
             await clock.sleep_until(deed.at)
             deed.do()
+
+
+def _absences_looked_at(one: Played) -> Callable[[], Any]:
+    """Before the morning's export: a sheet of yesterday is locked though nobody called its roll, somebody's
+    absence is justified, and the ERP's office justifies another itself."""
+
+    def do() -> None:
+        hand = one.scene.edusign.hand
+        away = one.attendance.away(_LAST_DAY)
+        for sheet, learner in away[:1]:
+            hand.justify(learner, sheet=sheet.id, who="edusign:justified")
+        for sheet in one.attendance.left_open(_LAST_DAY):
+            hand.lock(sheet.id, who="edusign:locked_uncalled")
+        for code in office_rows(one.scene.erp.dump())[-1:]:
+            one.scene.erp.hands["change_absence"](code=code, justified=True, who="erp:office")
+
+    return do
 
 
 def _calls(one: Played) -> Callable[[], Any]:

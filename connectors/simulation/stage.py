@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,16 @@ heavy_per_minute = 1000000
 [connection.{connection}.ypareo]
 token = "env:YPAREO_TOKEN"
 url = "{erp}"
+accept_unverified = true
+absence_reasons = {{ 1 = "Absence injustifiée", 2 = "Maladie" }}
+[connection.{connection}.export]
+fallback_reason = "1"
 [[connection.{connection}.window]]
 flow = "import"
+start = "0 {hour} * * *"
+duration = "1 hour"
+[[connection.{connection}.window]]
+flow = "export"
 start = "0 {hour} * * *"
 duration = "1 hour"
 """
@@ -120,6 +128,8 @@ class EngineProcess:
         )
         self._config.write_text(content, encoding="utf-8")
         self._process: Any = None
+        self.offset = timedelta()
+        """How far from this machine's clock the next start's is to be."""
         self.client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(folder / "state" / "engine.sock")),
             base_url="http://engine",
@@ -138,6 +148,7 @@ class EngineProcess:
     async def start(self) -> None:
         """Start it and wait until it answers. Raises Died."""
         arguments = ["serve", "--config", str(self._config), "--folder", str(self.folder / "state")]
+        arguments.append(f"--time-offset={self.offset.total_seconds()}")
         self._process = _forked().Process(
             target=_serve, args=(arguments, str(self.folder / "engine.out")), daemon=True
         )
@@ -173,18 +184,26 @@ class EngineProcess:
 
     def intents(self) -> list[dict[str, Any]]:
         """Every intent, read from the state file beside the engine; [] before there is one."""
+        rows = self._rows(
+            "select id, verb, kind, erp_id, edusign_id, api_id, sent, state, run_id from intent order by id"
+        )
+        return [{**row, "sent": json.loads(row["sent"])} for row in rows]
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        """Every write of absences, read likewise."""
+        return self._rows("select id, session, state, run_id from delivery order by id")
+
+    def _rows(self, query: str) -> list[dict[str, Any]]:
         path = self.folder / "state" / "state.sqlite"
         if not path.exists():
             return []
         state = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
             state.row_factory = sqlite3.Row
-            rows = state.execute(
-                "select id, verb, kind, erp_id, edusign_id, api_id, sent, state, run_id from intent order by id"
-            ).fetchall()
+            rows = state.execute(query).fetchall()
         finally:
             state.close()
-        return [{**dict(row), "sent": json.loads(row["sent"])} for row in rows]
+        return [dict(row) for row in rows]
 
     def last_words(self) -> str:
         """The end of what it wrote to its terminal."""

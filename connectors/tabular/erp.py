@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from connectors.tabular import records
-from connectors.tabular.fields import Conventions, Sort
+from connectors.tabular.fields import Certainty, Conventions, Sort
 from connectors.tabular.records import Row
 from engine.faults import came, fault_line
 from engine.ports import (
@@ -235,10 +235,10 @@ class TabularErp:
         return records.sessions(rows, self._zone, self._conventions, inside)
 
     async def _rows(self, sort: Sort, scope: Scope) -> list[Row]:
-        """The rows of a sort; who or what bears no key gets one that says so, to be rejected by name. Raises
-        Fault where there are none of that sort."""
+        """The rows of a sort, none where the profile says nothing of it; who or what bears no key gets one
+        that says so, to be rejected by name. Raises Fault."""
         if sort not in self._tables:
-            raise about(FaultCode.no_file, sort, "the profile says nothing of them")
+            return []
         found = await self.rows(sort, scope)
         if sort in ("groups", "members"):
             return found
@@ -246,17 +246,18 @@ class TabularErp:
 
 
 def capabilities(
-    tables: Mapping[Sort, frozenset[str]], documented: bool, source: str, write: Capability
+    tables: Mapping[Sort, frozenset[str]], sure: Mapping[Sort, Certainty], source: str, write: Capability
 ) -> tuple[Capability, ...]:
-    """What rows of these sorts let an ERP read, and its `write`."""
+    """What rows of these sorts let an ERP read, how `sure` that is of each, and its `write`."""
     groups = bool({"groups", "members"} & tables.keys()) or "groups" in tables.get("learners", frozenset())
     read = []
     for kind in KINDS:
         on = groups if kind == "group" else SORT_OF[kind] in tables
+        known = sure.get(SORT_OF[kind], sure.get("members", "unknown") if kind == "group" else "unknown")
         read.append(
             Capability(
                 name=f"read {kind}s",
-                certainty="documented" if documented else "unknown",
+                certainty=known,
                 source=source,
                 on=on,
                 why_off="" if on else _("the profile says nothing of them"),

@@ -13,6 +13,9 @@ Sort: TypeAlias = Literal["learners", "speakers", "groups", "members", "sessions
 SORTS: tuple[Sort, ...] = ("learners", "speakers", "groups", "members", "sessions")
 """`members`: who is in which group, a row each, where the learners' own rows do not say it."""
 
+Certainty: TypeAlias = Literal["documented", "seen", "inferred", "unknown"]
+"""How sure it is that an ERP's rows are as a profile says."""
+
 _PERSON = ("key", "last_name", "first_name", "email", "phone")
 FIELDS: Mapping[Sort, tuple[str, ...]] = {
     "learners": (*_PERSON, "groups"),

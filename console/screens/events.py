@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AT_ONCE = 0.05
-BETWEEN = 1.0
+BETWEEN = 2.0
 """Seconds between two additions to the list while events keep coming: each costs a repaint over the line."""
 BATCH = 1000
 """Events asked for at once when some were missed."""

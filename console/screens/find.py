@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Input
 
 from console.presentation import found as words
 from console.presentation.frame import hints
 from console.presentation.line import Line
+from console.screens.modal import Modal
 from console.widgets.filter_line import PAUSE_SECONDS
 from console.widgets.painted import Lines
 from console.widgets.rows import NoRows, Rows
@@ -47,7 +47,7 @@ class Found:
         return f"{one.connection} {one.kind} {one.erp_id} {one.edusign_id}"
 
 
-class Find(ModalScreen[None]):
+class Find(Modal[None]):
     """Enter opens the record under the cursor, in place of the search."""
 
     DEFAULT_CSS = """

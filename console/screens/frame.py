@@ -194,7 +194,7 @@ class Frame(Screen[None]):
         self.focus_next()
 
     def do_back(self) -> None:
-        if len(self.app.screen_stack) > 1:
+        if len(self.app.screen_stack) > 1 and self.app.screen is self:
             self.app.pop_screen()
 
     def do_copy(self) -> None:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from console import actions
 from console.presentation import help as words
 from console.presentation.frame import hints
+from console.screens.modal import Modal
 from console.widgets.painted import Lines
 from engine.words import _
 
 CLOSING = ("escape", "q", "question_mark", "f1", "backspace", "enter")
 
 
-class Help(ModalScreen[None]):
+class Help(Modal[None]):
     """`name`: the screen's; `able`: what works there now; `not_now`: what works on something else there;
     `topic`: what had the focus, "filter" or "detail"."""
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from console import actions
 from console.presentation import palette as words
 from console.presentation.frame import hints
 from console.presentation.line import Line, line, span
+from console.screens.modal import Modal
 from console.widgets.painted import Lines
 from console.widgets.rows import Rows
 from engine.words import _
@@ -40,7 +40,7 @@ class Choices:
         return self.choices[index].text if index < self.count else None
 
 
-class Palette(ModalScreen[str | None]):
+class Palette(Modal[str | None]):
     """Comes to a line for Console.obey, None when it is left. Arrows choose; up from the first row recalls
     earlier lines; Tab completes."""
 

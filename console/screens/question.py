@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from console.presentation.line import Line, Span, folded, joined, line, span
+from console.screens.modal import Modal
 from console.widgets.painted import Lines
 from engine.words import _
 
@@ -29,7 +29,7 @@ NO = Answer("n", _("no"), "")
 YES = Answer("y", _("yes"), "yes")
 
 
-class Question(ModalScreen[str | None]):
+class Question(Modal[str | None]):
     """Comes to the chosen answer's value, None when it is left (Escape, or the first answer `no`).
 
     With `ask` a text is asked for: Enter comes to it. `start` is what stands there at first.

@@ -37,9 +37,9 @@ def choose_connection(console: Console, then: Callable[[str], object]) -> None:
 def with_connection(
     console: Console, subject: Subject | None, then: Callable[[ConnectionView], object]
 ) -> None:
-    """The connection of what is under the cursor, the chosen one, the only one, or the one then chosen."""
+    """The chosen connection, that of what is under the cursor, the only one, or the one then chosen."""
     by_name = {one.name: one for one in console.connections()}
-    name = (subject.connection if subject else "") or console.chosen
+    name = console.chosen or (subject.connection if subject else "")
     if name in by_name:
         then(by_name[name])
         return
@@ -68,7 +68,9 @@ def run(console: Console, subject: Subject | None) -> None:
 
 def run_one(console: Console, subject: Subject) -> None:
     """Check and write one record now."""
-    with_connection(console, subject, lambda connection: _start(console, connection, subject))
+    for connection in console.connections():
+        if connection.name == subject.connection:
+            _start(console, connection, subject)
 
 
 def _start(console: Console, connection: ConnectionView, only: Subject | None) -> None:
@@ -101,7 +103,7 @@ def cancel(console: Console, subject: Subject | None) -> None:
     if not under_way:
         console.say(_("No run is under way."))
         return
-    wanted = (subject.connection if subject else "") or console.chosen
+    wanted = console.chosen or (subject.connection if subject else "")
     connection = next((one for one in under_way if one.name == wanted), under_way[0])
     running = connection.running
     assert running is not None
@@ -124,7 +126,7 @@ def freeze(console: Console, subject: Subject | None) -> None:
     if len(names) <= 1:
         _freeze(console, "")
         return
-    name = (subject.connection if subject else "") or console.chosen or names[0]
+    name = console.chosen or (subject.connection if subject else "") or names[0]
     answers = (Answer("o", _("only {name}").format(name=name), name), Answer("a", _("all connections"), "*"))
 
     def chosen(which: str | None) -> None:

@@ -36,8 +36,10 @@ class _Kept:
     ticks: Mapping[HandKey, Tick]
     holds: list[ItemView]
 
-    def views(self) -> list[AbsenceView]:
-        delivered = (Delivered.model_validate(one) for one in self.delivered)
+    def views(self, most: int | None = None) -> list[AbsenceView]:
+        """Its lines; with `most`, no more than the newest so many of what is delivered are made."""
+        newest = sorted(self.delivered, key=lambda one: str(one.get("start", "")), reverse=True)
+        delivered = (Delivered.model_validate(one) for one in newest[:most])
         return absence_views(self.name, delivered, self.listed, self.ticks, self.holds)
 
 
@@ -49,11 +51,11 @@ class AbsenceDesk:
         self._clock = clock
         self._connections = connections
 
-    async def views(self, chosen: Iterable[Connection]) -> tuple[AbsenceView, ...]:
-        """Every line of these connections."""
+    async def views(self, chosen: Iterable[Connection], most: int | None = None) -> tuple[AbsenceView, ...]:
+        """Every line of these connections; with `most`, of each at least the first so many."""
         names = [one.name for one in chosen]
         kept = await self._store.transact(lambda tx: [self._kept(tx, name) for name in names])
-        return await asyncio.to_thread(lambda: tuple(view for one in kept for view in one.views()))
+        return await asyncio.to_thread(lambda: tuple(view for one in kept for view in one.views(most)))
 
     def _kept(self, tx: Transaction, name: str) -> _Kept:
         return _Kept(
@@ -124,10 +126,13 @@ class AbsenceDesk:
 
     async def plan(self, connection: Connection, run: RunView) -> PlanView:
         """What a dry export found."""
-        listed = await self._store.transact(lambda tx: tx.export_list(connection.name))
+        name = connection.name
+        listed, holds = await self._store.transact(
+            lambda tx: (tx.export_list(name), tx.open_items(name, "hold"))
+        )
         if listed is None or listed.run_id != run.id:
             raise Refusal("failed", run.message or _("nothing was read: see the run"))
-        return plan_of(listed, connection.name, connection.config.zone, run.faults)
+        return plan_of(listed, holds, name, connection.config.zone, run.faults)
 
 
 def _people(kept: Iterable[KeptListing]) -> dict[tuple[str, str], Learner | Speaker]:

@@ -471,11 +471,15 @@ class _Maker:
 
     def _held(self, cause: str, sheet: str, deliveries: list[Delivery]) -> Hold:
         held = tuple(one.model_copy(update={"hold": cause}) for one in deliveries)
-        for one in held:
-            self.rows.append(self._of_delivery("held", cause, one))
+        rows = [self._of_delivery("held", cause, one) for one in held]
+        if sheet:
+            # Whether a roll was called is a question of the sheet: one line for all of it.
+            nobody: dict[str, object] = {"person": "", "erp_person": "", "label": "", "attendance": None}
+            rows = [rows[0].model_copy(update={**nobody, "people": len(held)})]
+        self.rows += rows
         session = held[0].session.id if sheet else ""
-        return Hold(cause=cause, sheet=sheet, session=session, label=held[0].about if sheet else "",
-                    deliveries=held)  # fmt: skip
+        label = held[0].about if sheet else ""
+        return Hold(cause=cause, sheet=sheet, session=session, label=label, deliveries=held)
 
     def _sessions(self, going: list[Delivery]) -> Iterator[SessionWrite]:
         """One write per session, the oldest first: its time to be corrected runs out first."""

@@ -27,10 +27,11 @@ from engine.observe import Trouble
 from engine.order import Connection, Order
 from engine.planning.match import api_key
 from engine.planning.scope import local_date
-from engine.ports import ErpAttendance, Fault, Scope
+from engine.ports import ErpAttendance, Fault, Scope, first_in_line
 from engine.records import Seen, Sheet
 from engine.report import Report
 from engine.service.models import ProgressView, RunState, RunView
+from engine.state.deliveries import delivered_by_key
 from engine.state.store import Store
 from engine.state.transaction import Lease, LeaseLost, Transaction
 from engine.windows import local_span
@@ -85,6 +86,7 @@ class Export:
 
     async def execute(self) -> RunView:
         """Carry out the order; the finished run. Faults end in its state and message, never in an exception."""
+        first_in_line.set(True)
         try:
             await self._sentence()
             if self.state == "running":
@@ -149,6 +151,7 @@ class Export:
         reasons = await self._reasons()
         since, _until = local_span(scope.first, scope.last, scope.zone)
         remembered = await self.store.transact(lambda tx: self._remembered(tx, since))
+        base = await asyncio.to_thread(delivered_by_key, remembered.pop("base"))
         nothing_goes = await self._nothing_goes(reasons)
         names = await labels(self.store, self.connection.name)
         names |= await self._strangers(remembered["links"])
@@ -160,6 +163,7 @@ class Export:
             options=self.connection.config.export,
             reasons=reasons,
             our_type=self.connection.api_type,
+            base=base,
             labels=names,
             nothing_goes=nothing_goes,
             **remembered,
@@ -197,7 +201,7 @@ class Export:
         return {
             "links": tx.links(name),
             "sealed": {id: erp_id for erp_id, ids in tx.sealed(name).items() for id in ids},
-            "base": tx.delivered(name, since),
+            "base": tx.delivered_as_json(name, since),
             "ticks": tx.ticks(name),
             "brakes": Brakes(
                 limits={**DEFAULT_LIMITS, **self.connection.config.limits},
@@ -304,7 +308,7 @@ class Export:
         assert self.attendance is not None or not self.made.writes
         done: list[SessionWrite] = []
         failures = 0
-        todo = [one for one in self.made.writes if self._asked_for(one)]
+        todo = [asked for one in self.made.writes if (asked := self._asked_for(one)).deliveries]
         for number, write in enumerate(todo):
             if not self._may_write(failures):
                 self._left(todo[number:])
@@ -402,10 +406,17 @@ class Export:
 
         await self.store.transact(settle)
 
-    def _asked_for(self, write: SessionWrite) -> bool:
-        """Whether the order is for everything, or for this very sheet."""
+    def _asked_for(self, write: SessionWrite) -> SessionWrite:
+        """As much of a write as the order is for: all of it, one sheet's, or one person's."""
         only = self.order.only
-        return only is None or (only[0] == "sheet" and only[1] in (write.sheet, write.session.id))
+        if only is None or (only[0] == "sheet" and only[1] in (write.sheet, write.session.id)):
+            return write
+        mine = tuple(
+            one
+            for one in write.deliveries
+            if only[0] == one.after.kind and only[1] in (one.after.person, one.edusign_person)
+        )
+        return write.model_copy(update={"deliveries": mine})
 
     def _may_write(self, failures: int) -> bool:
         said = self.stopped()
@@ -462,6 +473,8 @@ class Export:
         fate: dict[HandKey, str] = {}
         for one in self.written:
             fate[HandKey(one.sheet, one.after.kind, one.edusign_person)] = "written"
+        for one in (held for hold in self.made.holds for held in hold.deliveries):
+            fate.setdefault(HandKey(one.sheet, one.after.kind, one.edusign_person), "held")
         for row in (*self.made.rows, *self.unwritten):
             fate.setdefault(row.hand, "held" if row.state == "held" else "skipped")
         seen = {*self.made.seen, *(key for key in fate if key.person)}

@@ -115,9 +115,13 @@ def _said(one: Attendance | None) -> dict[str, object]:
     }
 
 
-def plan_of(listed: ExportList, connection: str, zone: str, faults: tuple[str, ...]) -> PlanView:
+def plan_of(
+    listed: ExportList, holds: Iterable[ItemView], connection: str, zone: str, faults: tuple[str, ...]
+) -> PlanView:
     """What an export would write, as a dry one found it: what is due and what is held."""
-    changes = tuple(_change(row, zone) for row in listed.rows if row.state in ("due", "held"))
+    due = (_change(row, zone) for row in listed.rows if row.state == "due")
+    held = (change for item in holds if item.kind == "attendance" for change in item.changes)
+    changes = (*due, *held)
     return PlanView(
         id=f"p{listed.run_id}",
         connection=connection,
@@ -144,7 +148,6 @@ def _change(row: Row, zone: str) -> ChangeView:
         reason=_("Edusign's sheet says so"),
         rule="R25",
         people=1,
-        hold=row.why if row.state == "held" else "",
     )
 
 

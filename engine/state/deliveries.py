@@ -13,6 +13,12 @@ from engine.records import Frozen
 from engine.state import tables as t
 
 
+def delivered_by_key(content: Iterable[dict[str, Any]]) -> dict[Key, Delivered]:
+    """What `Deliveries.delivered_as_json` gave, read."""
+    found = (Delivered.model_validate(one) for one in content)
+    return {one.key: one for one in found}
+
+
 class OpenDelivery(Frozen):
     """A session's attendance about to be written, journaled before the call (R37)."""
 
@@ -43,14 +49,13 @@ class Deliveries:
 
     def delivered(self, connection: str, since: datetime | None = None) -> dict[Key, Delivered]:
         """What was delivered, of sheets that began at `since` or later."""
-        found = (Delivered.model_validate(content) for content in self.delivered_as_json(connection, since))
-        return {one.key: one for one in found}
+        return delivered_by_key(self.delivered_as_json(connection, since))
 
     def delivered_as_json(self, connection: str, since: datetime | None = None) -> list[dict[str, Any]]:
         """The same, unread: reading thousands would keep the writer's thread from its work."""
         query = sa.select(t.delivered.c.content).where(t.delivered.c.connection == connection)
         if since is not None:
-            query = query.where(t.delivered.c.start >= since)
+            query = query.where(sa.or_(t.delivered.c.start.is_(None), t.delivered.c.start >= since))
         return list(self._db.execute(query).scalars())
 
     def put_delivered(self, connection: str, *many: Delivered) -> None:

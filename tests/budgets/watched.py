@@ -11,15 +11,20 @@ _HEARTBEAT = """
 import asyncio.base_events, atexit, os, time
 
 beats = []
+turns = open("/proc/thread-self/schedstat")
+waited = 0.0
 loop_class = asyncio.base_events.BaseEventLoop
 run_forever = loop_class.run_forever
 
 
 def watched(loop):
     def beat(due):
+        global waited
         now = time.perf_counter()
+        turns.seek(0)
+        before, waited = waited, int(turns.read().split()[1]) / 1e9
         if now - due > 0.015:
-            beats.append((now, now - due))
+            beats.append((now, now - due, waited - before))
         loop.call_later(0.01, beat, now + 0.01)
 
     beat(time.perf_counter())
@@ -28,7 +33,7 @@ def watched(loop):
 
 def told():
     with open(os.environ["LOOP_STALLS"], "w") as into:
-        into.writelines(f"{at} {late}\\n" for at, late in beats)
+        into.writelines(f"{at} {late} {without}\\n" for at, late, without in beats)
 
 
 loop_class.run_forever = watched
@@ -37,10 +42,16 @@ atexit.register(told)
 
 
 class Stall(NamedTuple):
-    """The loop was late by `seconds` when it came back at `at` (of the performance counter)."""
+    """The loop was late by `late` seconds when it came back at `at` (of the performance counter), for `waited`
+    of which the machine had no processor for it."""
 
     at: float
-    seconds: float
+    late: float
+    waited: float
+
+    @property
+    def seconds(self) -> float:
+        return max(self.late - self.waited, 0.0)
 
 
 class Watched:

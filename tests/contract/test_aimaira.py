@@ -63,7 +63,19 @@ class Case:
     def key(self, identity: str) -> str:
         return self.simulator.code_of(identity)
 
-    async def session(self, identity: str, scope: Scope = SCOPE) -> Sheet:
+    def planned(self, identity: str) -> Sheet:
+        """A session as an import would have read it, told by the store: what absences are written to."""
+        told = self.simulator.dump()["neutral"]
+        (one,) = [row for row in told["sessions"] if row["identity"] == identity]
+        return Sheet(
+            id=one["code"],
+            start=datetime.fromisoformat(one["start_utc"]),
+            end=datetime.fromisoformat(one["end_utc"]),
+            learners=frozenset(map(self.key, one["learner_identities"])),
+        )
+
+    async def session(self, identity: str, scope: Scope) -> Sheet:
+        """A session as an import reads it."""
         await self.client.begin(scope)
         for entry in (await self.client.listing("sheet", scope)).entries:
             if entry.id == self.key(identity):
@@ -166,6 +178,7 @@ def _iso(at: datetime | None) -> str | None:
         {"navigation": "none", "page_size": 40},
         {"filter_by_time": "refused", "row_times": "follow"},
         {"title": "event", "reference": "nothing"},
+        {"expanded_rows": 5},
         {"group_rows": "none", "departed_members": "leave", "errors": "html"},
         {"metadata": "forbidden", "title": "event"},
     ],
@@ -338,6 +351,20 @@ def test_a_field_that_is_gone_stops_its_kind_and_no_other(gone: str) -> None:
     play(story, absent=(gone,))
 
 
+def test_titles_that_came_from_meetings_are_not_given_up_for_others() -> None:
+    async def story(case: Case) -> None:
+        assert (await case.listings())["sheet"].complete
+        del case.simulator._service._fields["Seance"]["CoursId"]
+        case.client._reader.forget(model=True)
+        listing = (await case.listings())["sheet"]
+        assert not listing.complete and "Seance: CoursId not declared" in listing.fault_line
+        case.fault("403", "*/$metadata")
+        case.client._reader.forget(model=True)
+        assert (await case.listings())["sheet"].fault == FaultCode.forbidden
+
+    play(story)
+
+
 def test_check_says_how_each_thing_stands() -> None:
     findings = play(lambda case: case.client.check())
     assert len(findings) == 7 and all(one.ok for one in findings)
@@ -376,7 +403,7 @@ def mark(session: Sheet, person: str, state: Any = "absent", **more: Any) -> Att
 )
 def test_a_mark_arrives_as_meant_and_reads_back_the_same(said: dict[str, Any], stands: tuple[Any, ...]) -> None:
     async def story(case: Case) -> None:
-        session, learner = await case.session(plain_session(SCHOOL)), clean_learner(SCHOOL)
+        session, learner = case.planned(plain_session(SCHOOL)), clean_learner(SCHOOL)
         assert await case.standing(session) == Standing()
         await case.attendance.write(session, (mark(session, case.key(learner), **said),), ())
         assert case.marks() == [(learner, *stands)]
@@ -393,7 +420,7 @@ def test_a_mark_arrives_as_meant_and_reads_back_the_same(said: dict[str, Any], s
 
 def test_nothing_but_the_marks_of_those_meant_changes() -> None:
     async def story(case: Case) -> None:
-        session = await case.session(plain_session(SCHOOL))
+        session = case.planned(plain_session(SCHOOL))
         before = await _rows(case, session)
         some = sorted(session.learners)[:3]
         await case.attendance.write(session, tuple(mark(session, one) for one in some), ())
@@ -418,7 +445,7 @@ async def _rows(case: Case, session: Sheet) -> dict[int, Any]:
 
 def test_a_mark_may_be_taken_back_and_changed() -> None:
     async def story(case: Case) -> None:
-        session, learner = await case.session(plain_session(SCHOOL)), clean_learner(SCHOOL)
+        session, learner = case.planned(plain_session(SCHOOL)), clean_learner(SCHOOL)
         person = case.key(learner)
         untouched = await _rows(case, session)
         await case.attendance.write(session, (mark(session, person, "present", late=20),), ())
@@ -435,7 +462,7 @@ def test_a_mark_may_be_taken_back_and_changed() -> None:
 
 def test_what_the_schools_people_changed_meanwhile_is_left_to_them() -> None:
     async def story(case: Case) -> None:
-        session, one, two = await case.session(plain_session(SCHOOL)), *_two()
+        session, one, two = case.planned(plain_session(SCHOOL)), *_two()
         case.hand("record_absence", one, session=plain_session(SCHOOL), justified=True)
         wanted = tuple(mark(session, case.key(identity), "present") for identity in (one, two))
         with pytest.raises(Fault) as refused:
@@ -454,7 +481,7 @@ def _two() -> tuple[str, str]:
 
 def test_a_put_that_would_wipe_a_field_is_not_sent() -> None:
     async def story(case: Case) -> None:
-        session, learner = await case.session(plain_session(SCHOOL)), clean_learner(SCHOOL)
+        session, learner = case.planned(plain_session(SCHOOL)), clean_learner(SCHOOL)
         with pytest.raises(Fault) as refused:
             await case.attendance.write(session, (mark(session, case.key(learner)),), ())
         assert "a PUT would erase Detail" in refused.value.came and refused.value.committed == "no"
@@ -466,7 +493,7 @@ def test_a_put_that_would_wipe_a_field_is_not_sent() -> None:
 @pytest.mark.parametrize("gone", ["PlanificationRessource.ControlePresence", "PlanificationRessource.Presence"])
 def test_nothing_is_written_where_marks_have_no_place(gone: str) -> None:
     async def story(case: Case) -> None:
-        session = await case.session(plain_session(SCHOOL))
+        session = case.planned(plain_session(SCHOOL))
         with pytest.raises(Fault) as refused:
             await case.attendance.write(session, (mark(session, min(session.learners)),), ())
         assert refused.value.code is FaultCode.drift
@@ -476,7 +503,7 @@ def test_nothing_is_written_where_marks_have_no_place(gone: str) -> None:
 
 def test_somebody_without_a_row_is_told_and_the_others_are_written() -> None:
     async def story(case: Case) -> None:
-        session, learner = await case.session(plain_session(SCHOOL)), clean_learner(SCHOOL)
+        session, learner = case.planned(plain_session(SCHOOL)), clean_learner(SCHOOL)
         stranger = case.key(clean_learner(SCHOOL, "G002"))
         wanted = (mark(session, stranger), mark(session, case.key(learner)))
         with pytest.raises(Fault) as refused:
@@ -489,7 +516,7 @@ def test_somebody_without_a_row_is_told_and_the_others_are_written() -> None:
 
 def test_without_leave_lateness_is_neither_said_nor_touched() -> None:
     async def story(case: Case) -> None:
-        session, learner = await case.session(plain_session(SCHOOL)), clean_learner(SCHOOL)
+        session, learner = case.planned(plain_session(SCHOOL)), clean_learner(SCHOOL)
         assert case.attendance.carries == {"present", "absent"}
         await case.attendance.write(session, (mark(session, case.key(learner), "present", late=10),), ())
         assert case.marks() == [(learner, "present", 0, False, "")]
@@ -499,7 +526,7 @@ def test_without_leave_lateness_is_neither_said_nor_touched() -> None:
 
 def test_a_row_names_its_learner_by_code_where_its_reference_says_nothing() -> None:
     async def story(case: Case) -> None:
-        session, learner = await case.session(plain_session(SCHOOL)), clean_learner(SCHOOL)
+        session, learner = case.planned(plain_session(SCHOOL)), clean_learner(SCHOOL)
         await case.client.begin(SCOPE)
         await case.attendance.write(session, (mark(session, case.key(learner)),), ())
         assert [m[0] for m in case.marks()] == [learner]
@@ -509,7 +536,7 @@ def test_a_row_names_its_learner_by_code_where_its_reference_says_nothing() -> N
 
 def test_no_answer_to_a_put_is_an_unknown_outcome() -> None:
     async def story(case: Case) -> None:
-        session, learner = await case.session(plain_session(SCHOOL)), clean_learner(SCHOOL)
+        session, learner = case.planned(plain_session(SCHOOL)), clean_learner(SCHOOL)
         case.fault("silence_after_commit", "*/PlanificationRessource/*", method="PUT")
         with pytest.raises(Fault) as lost:
             await case.attendance.write(session, (mark(session, case.key(learner)),), ())
@@ -520,9 +547,23 @@ def test_no_answer_to_a_put_is_an_unknown_outcome() -> None:
     play(story)
 
 
+def test_a_right_that_is_missing_writes_nothing_and_one_lost_half_way_leaves_it_open() -> None:
+    async def story(case: Case) -> Fault:
+        session = case.planned(plain_session(SCHOOL))
+        case.fault("403", "*/PlanificationRessource/*", method="PUT", nth=2)
+        wanted = tuple(mark(session, case.key(identity)) for identity in _two())
+        with pytest.raises(Fault) as refused:
+            await case.attendance.write(session, wanted, ())
+        return refused.value
+
+    nothing, half = play(story, may_write=False), play(story)
+    assert (nothing.code, nothing.committed) == (FaultCode.forbidden, "no")
+    assert (half.code, half.committed) == (FaultCode.forbidden, "unknown")
+
+
 def test_standing_that_could_not_be_read_whole_says_so() -> None:
     async def story(case: Case) -> Standing:
-        session = await case.session(plain_session(SCHOOL))
+        session = case.planned(plain_session(SCHOOL))
         case.fault("503", "*/PlanificationRessource", count=0)
         return await case.standing(session)
 
@@ -532,7 +573,7 @@ def test_standing_that_could_not_be_read_whole_says_so() -> None:
 
 def test_no_roll_call_is_no_presence() -> None:
     async def story(case: Case) -> Standing:
-        return await case.standing(await case.session(plain_session(SCHOOL)))
+        return await case.standing(case.planned(plain_session(SCHOOL)))
 
     assert play(story) == Standing()
 

@@ -364,3 +364,16 @@ def test_a_listing_that_is_none_is_refused(body: bytes) -> None:
         return [listing.fault]
 
     assert asyncio.run(run()) == ["not_json"]
+
+
+def test_what_is_known_of_ammon_is_said_kind_by_kind(school: School) -> None:
+    async def run(client: FilesClient) -> dict[str, str]:
+        return {one.name: one.certainty for one in client.capabilities}
+
+    assert Meeting(school).ask(run) == {
+        "read speakers": "seen",
+        "read learners": "seen",
+        "read groups": "unknown",
+        "read sheets": "unknown",
+        "write absences": "unknown",
+    }

@@ -401,6 +401,7 @@ def test_wrong_credentials_are_told_and_asked_once() -> None:
     async def story(case: Case) -> None:
         listings = await case.listings()
         assert {one.fault for one in listings.values()} == {FaultCode.unauthorized}
+        assert case.simulator.control.requests == {_routes(case): 1}
         findings = await case.client.check()
         assert [(one.what, one.ok) for one in findings] == [("sign in", False)]
         assert "auriga-demo-password" not in str(listings) + str(findings)

@@ -60,6 +60,7 @@ def test_absences_reach_the_erp_and_what_its_people_said_stands(report: dict[str
     exports = [run for run in played["runs"] if run["flow"] == "export"]
     assert {"deliver", "update"} <= {verb for run in exports for verb in run["changes"]}
     assert any(run["held"] for run in exports)
+    assert {run["state"] for run in exports} == {"done"}
     # One that found nothing to do looked at the ERP once at most.
     idle = [run for run in exports if run["observed"] and not run["changes"] and not run["held"]]
     assert idle and all(run["requests"]["erp"] <= 1 for run in idle)

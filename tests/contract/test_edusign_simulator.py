@@ -717,6 +717,55 @@ def test_a_justified_absence_is_linked_to_its_state(world: World) -> None:
     assert {"ID", "NAME"} == world.ask("GET", "/v1/justified-absence/absence-reason")[0].keys()
 
 
+@pytest.mark.parametrize(
+    ("shown", "pending", "accepted"),
+    [("text", ["pending"], ["accepted"]), ("number", [0], [1]), ("none", [], [None])],
+)
+def test_a_request_to_be_justified_is_shown_as_the_switch_says(
+    shown: str, pending: list[Any], accepted: list[Any]
+) -> None:
+    world = World(absence_status=shown)
+    one = world.student()
+    sheet = world.course(SCHOOL_GROUP=world.group(one))
+    asked = world.do("justify", learner=one, sheet=sheet, status="pending")
+
+    def statuses() -> list[Any]:
+        return [row.get("STATUS") for row in world.ask("GET", "/v1/justified-absence?page=0")]
+
+    def linked() -> Any:
+        return world.ask("GET", f"/v1/course/{sheet}")["STUDENTS"][0]["absenceId"]
+
+    assert (statuses(), linked()) == (pending, None)
+    world.do("answer", absence=asked, status="accepted")
+    assert (statuses(), linked()) == (accepted, asked)
+    world.do("answer", absence=asked, status="refused")
+    assert linked() is None
+    assert [edit["action"] for edit in world.sim.control.edits] == ["justify", "answer", "answer"]
+    world.loop.close()
+
+
+def test_every_state_may_name_an_absence_that_justifies_nothing() -> None:
+    world = World(absence_id_always=True)
+    sheet = world.course(SCHOOL_GROUP=world.group(world.student()))
+    assert world.ask("GET", f"/v1/course/{sheet}")["STUDENTS"][0]["absenceId"]
+    assert world.ask("GET", "/v1/justified-absence?page=0") == []
+    world.loop.close()
+
+
+def test_people_leave_early_are_sent_out_and_marked_absent(world: World) -> None:
+    early, out, gone = (world.student(n) for n in (1, 2, 3))
+    sheet = world.course(SCHOOL_GROUP=world.group(early, out, gone))
+    for learner in (early, out, gone):
+        world.do("sign", sheet=sheet, learner=learner)
+    world.do("early", sheet=sheet, learner=early, minutes=20)
+    world.do("exclude", sheet=sheet, learner=out)
+    world.do("absent", sheet=sheet, learner=gone)
+    states = {s["studentId"]: s for s in world.ask("GET", f"/v1/course/{sheet}")["STUDENTS"]}
+    assert states[early]["earlyDeparture"] == "2026-01-12T10:40:00.000Z" and states[early]["state"]
+    assert states[out]["excluded"] and not states[early]["excluded"]
+    assert (states[gone]["state"], states[gone]["signature"]) == (False, None)
+
+
 # People at the UI, hidden identities, ledgers
 
 

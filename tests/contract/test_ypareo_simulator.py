@@ -597,3 +597,82 @@ def test_the_editor_changes_rosters(school: School) -> None:
             Edit(NOW, "edusign", action, sheet.identity, "STUDENTS", value, "kept", "sheet", "t")
         )
     assert [entry["action"] for entry in edusign.control.edits] == ["add", "remove"]
+
+
+# Absences written: an assumption
+
+
+async def absence(client: Client, method: str, path: str = "", **body: Any) -> httpx.Response:
+    headers = {"X-Auth-Token": DEMO_TOKEN}
+    url = f"/index.php/r/v1/absences{path}"
+    return await client.http.request(method, url, json=body or None, headers=headers)
+
+
+def an_absence(client: Client, learner: str, **more: Any) -> dict[str, Any]:
+    body = {
+        "codeApprenant": client.code(learner), "codeGroupe": 1201, "dateDeb": "24/11/2026", "heureDeb": 540,
+        "dateFin": "24/11/2026", "heureFin": 720, "isJustifie": False, "isRetard": False, "codeMotifAbsence": 1,
+    }  # fmt: skip
+    return body | more
+
+
+async def test_an_absence_is_made_changed_and_struck_and_stands_in_the_ledger(
+    client: Client, school: School
+) -> None:
+    learner = clean_learner(school)
+    made = await absence(client, "POST", **an_absence(client, learner))
+    code = made.json()["codeAbsence"]
+    changed = await absence(client, "PUT", f"/{code}", **an_absence(client, learner, isJustifie=True))
+    assert changed.status_code == 200
+    row = (await client.get(f"/absences/{WEEK}"))[str(code)]
+    assert (row["heureDeb"], row["heureFin"], bool(row["isJustifie"])) == (540, 720, True)
+    assert (await absence(client, "DELETE", f"/{code}")).json() == {"codeAbsence": code}
+    assert await client.get(f"/absences/{WEEK}") == []
+    writes = client.simulator.control.writes
+    assert [(w["verb"], w["kind"], w["identity"]) for w in writes] == [
+        (verb, "absence", learner) for verb in ("create", "update", "remove")
+    ]
+    again = await absence(client, "POST", **an_absence(client, learner))
+    assert again.json()["codeAbsence"] > code
+
+
+async def test_a_basic_token_and_senseless_absences_are_refused(client: Client, school: School) -> None:
+    learner = clean_learner(school)
+    for wrong in ({"codeApprenant": 1}, {"codeMotifAbsence": 99}, {"heureFin": 500}, {"dateDeb": "2026-11-24"}):
+        refused = await absence(client, "POST", **an_absence(client, learner, **wrong))
+        assert refused.status_code == 422 and refused.text
+    assert (await absence(client, "DELETE", "/999")).status_code == 404
+    basic = Client(school, YpareoSwitches(licence="basic"))
+    assert (await absence(basic, "POST", **an_absence(basic, learner))).status_code == 403
+
+
+async def test_the_office_justifies_and_strikes_absences(client: Client, school: School) -> None:
+    learner = clean_learner(school)
+    order = {"identity": learner, "start": "2026-11-24T09:00", "end": "2026-11-24T12:00"}
+    code = (await client.control("record_absence", **order)).json()["result"]
+    await client.control("change_absence", code=code, justified=True, reason="Deuil", who="rita")
+    row = (await client.get(f"/absences/{WEEK}"))[str(code)]
+    assert bool(row["isJustifie"]) and row["motifAbsence"]["nomMotifAbsence"] == "Deuil"
+    await client.control("remove_absence", code=code, who="rita")
+    assert await client.get(f"/absences/{WEEK}") == []
+    assert (await client.control("remove_absence", code=code)).status_code == 400
+    edits = [edit for edit in client.simulator.control.edits if edit["after"].get("code") == code]
+    assert [edit["action"] for edit in edits] == ["absence", "change_absence", "remove_absence"]
+
+
+@pytest.mark.parametrize("shape", ["object", "name_only", "flat"])
+async def test_a_motive_in_each_shape(school: School, shape: Any) -> None:
+    client = Client(school, YpareoSwitches(reason_shape=shape))
+    learner = clean_learner(school)
+    await absence(client, "POST", **an_absence(client, learner, codeMotifAbsence=2))
+    (row,) = (await client.get(f"/absences/{WEEK}")).values()
+    flat = shape == "flat"
+    assert ("motifAbsence" in row) is not flat and ("codeMotifAbsence" in row) is flat
+    assert "Maladie" in str(row)
+
+
+async def test_minutes_may_be_rounded(school: School) -> None:
+    client = Client(school, YpareoSwitches(absence_rounding=15))
+    await absence(client, "POST", **an_absence(client, clean_learner(school), heureFin=547))
+    (row,) = (await client.get(f"/absences/{WEEK}")).values()
+    assert row["heureFin"] == 555

@@ -7,10 +7,14 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.color import ColorSystem
+from rich.console import Console
+from rich.segment import Segment
 from rich.style import Style
+from textual._compositor import ChopsUpdate
+from textual.strip import Strip
 
-from console.driver import sparing
-from tests.terminal import parameters
+from console.glass import Glass, sparing
+from tests.terminal import Screen, parameters
 
 _COLOURS = st.sampled_from([None, "red", "bright_blue", "color(17)", "color(200)", "#102030", "#d5d9e6"])
 _STYLES = st.builds(
@@ -72,3 +76,34 @@ def test_a_style_that_goes_on_is_said_once() -> None:
     frame = "".join(style.render(text, color_system=ColorSystem.TRUECOLOR)
                     for text, style in (("a", dim), ("b", dim), ("c", plain)))  # fmt: skip
     assert sparing(frame) == "\x1b[38;2;136;136;136;48;2;16;16;16mab\x1b[38;2;213;217;230mc\x1b[0m"
+
+
+_WIDTH, _ROWS = 14, 3
+_TEXT = st.lists(st.sampled_from(["a", "b", " ", "é", "漢", "e\u0301"]), min_size=1, max_size=6).map("".join)
+_LINE = st.lists(st.tuples(_TEXT, st.sampled_from(["", "bold", "red", "on blue"])), max_size=4)
+_STEP = st.tuples(
+    st.integers(0, _ROWS - 1), st.lists(_LINE, min_size=2, max_size=2), st.integers(1, _WIDTH - 1)
+)
+
+
+def _strip(line: list[tuple[str, str]], width: int) -> Strip:
+    strip = Strip([Segment(text, Style.parse(style)) for text, style in line])
+    return strip.adjust_cell_length(width, Style())
+
+
+@given(st.lists(_STEP, max_size=8))
+def test_cells_that_are_shown_already_need_not_be_sent(
+    steps: list[tuple[int, list[list[tuple[str, str]]], int]],
+) -> None:
+    """Each step repaints a row of two widgets that meet at some column."""
+    console = Console(color_system="truecolor", force_terminal=True)
+    plain, spared = Screen(_WIDTH, _ROWS), Screen(_WIDTH, _ROWS)
+    glass = Glass()
+    for y, (left, right), cut in steps:
+        chops: list[dict[int, Strip | None]] = [{} for _row in range(_ROWS)]
+        chops[y] = {0: _strip(left, cut), cut: _strip(right, _WIDTH - cut)}
+        update = ChopsUpdate(chops, [(y, 0, _WIDTH)], [[cut, _WIDTH]] * _ROWS)
+        spared.write(sparing(glass.through(update).render_segments(console)))
+        plain.write(update.render_segments(console))
+        assert spared.text == plain.text
+        assert spared.foreign == []

@@ -530,6 +530,17 @@ def test_a_dry_run_writes_nothing_and_shows_what_is_due() -> None:
     play(story, settled=True)
 
 
+def test_only_one_sheet_or_person_is_exported_when_asked_so() -> None:
+    async def story(town: Town) -> None:
+        room, sheet, (one, other, third) = await evening(town, 3)
+        assert (await room.export(only=f"learner:{one.erp_id}")).changes == {"deliver": 1}
+        assert (await room.export(only="sheet:900003")).changes == {}
+        assert len(room.absences(one, other, third)) == 1
+        assert (await room.export(only=f"sheet:{sheet.edusign_id}")).changes == {"deliver": 2}
+
+    play(story, settled=True)
+
+
 # By hand
 
 

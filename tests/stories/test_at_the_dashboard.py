@@ -191,3 +191,23 @@ def test_a_viewer_sees_everything_and_has_no_key_that_writes() -> None:
         assert len(await desk.town.items("conflict")) == 1
 
     at_the_desk(story, prepare=_conflict, role="viewer")
+
+
+async def _conflict_in_lyon(town: Town) -> None:
+    await _conflict(town)
+    await town.run("nice")
+
+
+def test_a_run_is_of_the_chosen_connection_wherever_the_cursor_is() -> None:
+    async def story(desk: Desk) -> None:
+        await desk.moves_to("conflict")
+        await desk.presses("r")
+        await desk.sees("Run an import of lyon now?")
+        await desk.presses("escape", "c")
+        await desk.sees("Which connection?")
+        await desk.presses("b", "r")
+        await desk.sees("Run an import of nice now?")
+        await desk.presses("escape", "o")
+        await desk.sees("of lyon now?")
+
+    at_the_desk(story, connections=("lyon", "nice"), prepare=_conflict_in_lyon)

@@ -65,6 +65,8 @@ def test_in_process_callers_are_who_they_were_made() -> None:
 
 def test_least_roles_of_the_operations() -> None:
     by_role = {role: {name for name, e in BY_NAME.items() if e.role == role} for role in ROLES}
-    assert by_role["approver"] == {"apply", "start_apply", "skip", "decide", "freeze", "thaw"}
-    assert by_role["operator"] == {"plan", "start_plan", "start_run", "cancel_run", "look", "check", "tick"}
+    assert by_role["approver"] == {"apply", "start_apply", "decide", "skip", "freeze", "thaw"}
+    assert by_role["operator"] == {
+        "plan", "start_plan", "start_run", "cancel_run", "look", "why_now", "check", "tick",
+    }  # fmt: skip
     assert by_role["admin"] == {"config"}

@@ -317,6 +317,14 @@ def test_next_links_are_followed_with_their_own_query() -> None:
     assert stub.asked[1] == "$skiptoken=2"
 
 
+def test_a_short_page_before_a_longer_one_was_cut() -> None:
+    more = {"@odata.nextLink": LINK}
+    other = {"@odata.nextLink": LINK.replace("=2", "=3")}
+    for pages in ((page(1, **more), page(2, 3)), (page(1, 2, **more), page(3, **other), page(4))):
+        listing, _stub = teachers(*pages)
+        assert (listing.complete, listing.fault) == (False, FaultCode.truncated)
+
+
 def test_a_link_that_leads_elsewhere_is_not_followed() -> None:
     listing, stub = teachers(page(1, **{"@odata.nextLink": "https://evil.example/GraphV1/Mail?$skip=1"}))
     assert not listing.complete and listing.fault == FaultCode.drift and len(stub.asked) == 1

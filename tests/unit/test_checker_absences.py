@@ -51,8 +51,18 @@ class Term(Tale):
         state: dict[str, Any] = self.monday["STUDENTS"][1]
         return state
 
-    def office(self, action: str, code: int, at: str = EXPORT) -> None:
-        self.edited("erp", kind="learner", id="2", identity="P002", action=action, after={"code": code}, at=at)
+    def office(self, action: str, code: int) -> bool:
+        """The ERP's people did something to a row."""
+        after = {"code": code}
+        self.edited("erp", kind="learner", id="2", identity="P002", action=action, after=after, at=EXPORT)
+        return True
+
+    def signed_late(self) -> bool:
+        """Whoever was away signs after the export."""
+        self.away().update(state=True)
+        self.edited("edusign", kind="sheet", id="c0", identity="S000", action="sign", field="STUDENTS",
+                    after="l2", at="2026-09-15T20:00:00Z")  # fmt: skip
+        return True
 
     def justifies(self, at: str, **more: Any) -> None:
         row = {"ID": "j1", "STUDENT_ID": "l2", "STATUS": "accepted", "START": f"{DAY}T07:00:00.000Z",
@@ -95,7 +105,10 @@ def test_it_notices(spoil: Callable[[Term], Any]) -> None:
 EXCUSED: dict[str, Callable[[Term], Any]] = {
     "not locked": lambda t: (t.monday.update(LOCKED=0), t.erp["absences"].clear()),
     "another connector's": lambda t: (t.monday.update(API_TYPE="other"), t.erp["absences"].clear()),
-    "changed by the office": lambda t: (t.erp["absences"][0].update(isJustifie=1), t.office("change_absence", 1)),
+    "changed by the office": lambda t: (
+        t.erp["absences"][0].update(isJustifie=1),
+        t.office("change_absence", 1),
+    ),
     "entered by the office": lambda t: (t.erp["absences"].append(absence(7, "P001")), t.office("absence", 7)),
     "struck by the office": lambda t: (
         t.erp["absences"].clear(),
@@ -106,11 +119,7 @@ EXCUSED: dict[str, Callable[[Term], Any]] = {
         t.office("remove_absence", 1),
     ),
     "justified since the export": lambda t: t.justifies("2026-09-15T20:00:00Z"),
-    "signed since the export": lambda t: (
-        t.away().update(state=True),
-        t.edited("edusign", kind="sheet", id="c0", identity="S000", action="sign", field="STUDENTS",
-                 after="l2", at="2026-09-15T20:00:00Z"),
-    ),
+    "signed since the export": lambda t: t.signed_late(),
     "who has left": lambda t: (
         t.erp["learners"].__setitem__(1, erp_learner(2, "P002", "Le Gall", "b@mail.example", departed=True)),
         t.erp["absences"].clear(),

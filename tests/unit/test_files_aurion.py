@@ -10,7 +10,7 @@ from typing import Any
 from connectors.files import FilesSettings, connector
 from engine.clock import VirtualClock
 from engine.ports import Listing, Scope, Surroundings
-from engine.records import KINDS, Kind
+from engine.records import KINDS, Kind, Sheet
 from tests.unit.test_http import START, virtually
 
 APPRENANTS = """\
@@ -59,8 +59,9 @@ def test_lines_of_one_intervention_are_one_session(tmp_path: Path) -> None:
     assert all(one.complete for one in found.values()), found
     (entry,) = found["sheet"].entries
     sheet = entry.record
-    assert (sheet.id, sheet.value("learners"), sheet.value("groups")) == ("I1", {"L1", "L2"}, {"P1"})
-    assert sheet.value("start") == datetime(2026, 11, 25, 8, tzinfo=UTC)
+    assert isinstance(sheet, Sheet) and sheet.id == "I1"
+    assert (sheet.learners, sheet.groups) == (frozenset({"L1", "L2"}), frozenset({"P1"}))
+    assert sheet.start == datetime(2026, 11, 25, 8, tzinfo=UTC)
     members = {e.id: e.record.value("members") for e in found["group"].entries}
     assert members == {"P1": {"L1", "L2"}, "P2": {"L1"}}
 

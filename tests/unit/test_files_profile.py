@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tomllib
 from datetime import UTC, date, datetime, time
@@ -12,16 +13,17 @@ import pytest
 
 from connectors.__main__ import main
 from connectors.ammon import AmmonSettings
-from connectors.files import mapping
+from connectors.files import FilesSettings, connector, mapping
 from connectors.files.form import DEFAULT, FilesForm
 from connectors.files.guess import counts, guess, preview
 from connectors.files.profile import BadProfile, FileProfile, FormProfile, TableProfile, dumped, load
 from connectors.files.tables import read
+from connectors.profile import ProfileSettings
 from connectors.tabular import records
 from connectors.tabular.fields import Conventions
 from engine.attendance import Attendance, FormRow
-from engine.ports import Surroundings
-from engine.records import Learner, Sheet
+from engine.ports import Scope, Surroundings
+from engine.records import KINDS, Learner, Sheet
 from tests.contract.test_ypareo_simulator import StillClock
 
 PARIS = "Europe/Paris"
@@ -313,6 +315,20 @@ def test_R22_a_night_session_over_both_changes_of_the_clock(
     assert (entry.record.start, entry.record.end) == (starts, ends)
 
 
+@pytest.mark.parametrize(
+    ("starts", "ends", "hours"),
+    [
+        ("2026-10-24T21:00", "2026-10-25T06:00", 10),
+        ("24/10/2026 21:00", "25/10/2026 06h00", 10),
+        ("2027-03-27 21:00:00", "2027-03-28 06:00:00", 8),
+    ],
+)
+def test_R22_moments_without_an_offset_go_through_the_zone(starts: str, ends: str, hours: int) -> None:
+    (entry,) = sheets(f"id;title;startDateTime;endDateTime;learner id\nI1;Garde;{starts};{ends};1\n").values()
+    assert not entry.problems
+    assert (entry.record.end - entry.record.start).total_seconds() == hours * 3600
+
+
 def test_an_instant_with_an_offset_needs_no_zone() -> None:
     text = "interventionId;title;startDateTime;endDateTime;learner id\n"
     text += "I1;CM;2026-09-17T06:30:00Z;2026-09-17T10:30:00+02:00;1\n"
@@ -362,3 +378,41 @@ def test_ammons_form_bears_the_vendors_keys_and_booleans() -> None:
     said = dict(zip(headings.split(";"), line.split(";"), strict=True))
     assert (said["cRefExt"], said["Etat"], said["Justifiee"]) == ("P1", "Absent", "-1")
     assert said["Date"] == "14/09/2026" and said["Motif"] == "Maladie"
+
+
+def test_R31_a_changed_profile_is_a_changed_setting(tmp_path: Path) -> None:
+    place = tmp_path / "school.toml"
+    place.write_text(dumped(FileProfile(name="x", learners=person_profile())), encoding="utf-8")
+
+    def settings() -> FilesSettings:
+        return FilesSettings(folder="/srv/exports", profile=str(place))
+
+    before = settings()
+    assert before == settings() and before.profile_digest
+    place.write_text(dumped(FileProfile(name="x", learners=person_profile(file="*"))), encoding="utf-8")
+    assert settings().profile_digest != before.profile_digest
+    # What `config show` prints may be read back.
+    assert FilesSettings.model_validate(before.model_dump()).profile_digest == settings().profile_digest
+    assert FilesSettings(folder="/x", profile="/nowhere").profile_digest == ""
+    assert AmmonSettings(folder="/x", profile="builtin:ammon-demo").profile_digest
+    assert ProfileSettings(url="https://x.example", profile="builtin:demo").profile_digest
+
+
+def test_a_profile_without_speakers_reads_the_rest(tmp_path: Path) -> None:
+    place = tmp_path / "school.toml"
+    place.write_text(dumped(FileProfile(name="x", learners=person_profile(file="*personnes*"))), "utf-8")
+    (tmp_path / "personnes.csv").write_text(PEOPLE, encoding="utf-8")
+    client: Any = connector.open(
+        FilesSettings(folder=str(tmp_path), profile=str(place), settle_seconds=0, oldest_hours=0),
+        surroundings(),
+    )
+
+    async def run() -> dict[str, tuple[bool, int]]:
+        scope = Scope(first=date(2026, 9, 14), last=date(2026, 9, 20), zone=PARIS)
+        found = {kind: await client.listing(kind, scope) for kind in KINDS}
+        return {kind: (one.complete, len(one.entries)) for kind, one in found.items()}
+
+    told = asyncio.run(run())
+    assert told == {"speaker": (True, 0), "learner": (True, 5), "group": (True, 0), "sheet": (True, 0)}
+    off = {one.name for one in client.capabilities if not one.on}
+    assert off == {"read speakers", "read groups", "read sheets", "write absences"}

@@ -14,7 +14,7 @@ import pytest
 from connectors import http
 from connectors.http import Exchange, HttpSession, Limits
 from engine.clock import VirtualClock, VirtualLoop
-from engine.ports import Fault, FaultCode
+from engine.ports import Fault, FaultCode, first_in_line
 
 T = TypeVar("T")
 START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -288,3 +288,30 @@ def test_a_body_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "BODY_LIMIT", 1024 * 1024)
     fault, requests, _seconds = call(text(200, "[" + " " * 1024 * 1025 + "]"))
     assert (fault.code, fault.came, requests) == (FaultCode.truncated, "more than 1 MB", 1)
+
+
+def test_R35_whoever_is_first_in_line_takes_what_the_budget_frees_before_those_who_waited_longer() -> None:
+    async def play(clock: VirtualClock) -> list[tuple[str, float]]:
+        budget = http.Budget(1)
+        taken: list[tuple[str, float]] = []
+
+        async def take(name: str, first: bool) -> None:
+            first_in_line.set(first)
+            await budget.take()
+            taken.append((name, round(clock.monotonic() - began)))
+
+        began = clock.monotonic()
+        await take("before", False)
+        waiting = [asyncio.ensure_future(take(f"import {n}", False)) for n in range(2)]
+        await asyncio.sleep(10)
+        waiting += [asyncio.ensure_future(take(f"export {n}", True)) for n in range(2)]
+        await asyncio.gather(*waiting)
+        return taken
+
+    assert virtually(play) == [
+        ("before", 0),
+        ("export 0", 60),
+        ("export 1", 120),
+        ("import 0", 180),
+        ("import 1", 240),
+    ]

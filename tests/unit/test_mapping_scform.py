@@ -31,11 +31,11 @@ SESSION: dict[str, Any] = {
     "seances_persos": [TURN],
 }  # fmt: skip
 REASONS = {"1": Reason(id="1", name="Absence"), "3": Reason(id="3", name="Retard", late=True)}
-MEMBERS = {"711": frozenset({"3001"}), "712": frozenset({"3002", "3003"})}
+HOMES = mapping.Homes.of({"711": frozenset({"3001"}), "712": frozenset({"3002", "3003"})})
 
 
 def meeting(**change: Any) -> mapping.Meeting:
-    return mapping.meeting({**SESSION, **change}, PARIS, (1,), {}, MEMBERS)
+    return mapping.meeting({**SESSION, **change}, PARIS, (1,), {}, HOMES)
 
 
 def sheet(**change: Any) -> Sheet:
@@ -188,7 +188,7 @@ def test_membership_does_not_come_from_the_sessions_action() -> None:
 def test_a_guest_does_not_bring_their_group() -> None:
     many = {"711": frozenset({"3001"}), "712": frozenset({"3002", "3003", "3004"})}
     guests = [{**TURN, "inscrit": {"id": n, "stagiaire": {"id": n}}} for n in (3001, 3002)]
-    made = mapping.meeting({**SESSION, "seances_persos": guests}, PARIS, (1,), {}, many)
+    made = mapping.meeting({**SESSION, "seances_persos": guests}, PARIS, (1,), {}, mapping.Homes.of(many))
     assert made.entry.record.value("groups") == {"711"}
 
 
@@ -203,11 +203,9 @@ def test_turns_in_the_company_are_left_off() -> None:
 def test_a_trainee_is_known_by_the_enrolment_where_the_session_names_nobody() -> None:
     made = mapping.enrolment(ENROLMENT, "action")
     bare = {**SESSION, "seances_persos": [{**TURN, "inscrit": {"id": 20001}}]}
-    assert mapping.meeting(bare, PARIS, (1,), {"20001": made}, MEMBERS).entry.record.value("learners") == {
-        "3001"
-    }
+    assert mapping.meeting(bare, PARIS, (1,), {"20001": made}, HOMES).entry.record.value("learners") == {"3001"}
     with pytest.raises(Drift):
-        mapping.meeting(bare, PARIS, (1,), {}, MEMBERS)
+        mapping.meeting(bare, PARIS, (1,), {}, HOMES)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from connectors.aimaira.simulator.query import Among, Row
 from connectors.aimaira.simulator.store import ENROLMENT, MAIL, MEETING, MOBILE, AimairaStore, key
 from connectors.aimaira.simulator.switches import AimairaSwitches
-from connectors.simulation.erp_rows import AbsenceRow, GroupRow, LearnerRow, SessionRow, StaffRow
+from connectors.simulation.erp_rows import GroupRow, LearnerRow, SessionRow, StaffRow
 
 Edm: TypeAlias = Literal["Int32", "String", "Boolean", "DateTimeOffset", "ProvenancePresence"]
 
@@ -165,9 +165,9 @@ class Entities:
         self._made: dict[str, list[Row]] = {}
         self._index: dict[tuple[str, str], dict[Any, list[Row]]] = {}
         self._on_event: dict[int, list[Row]] = {}
-        self._absences: Mapping[tuple[str, str], AbsenceRow] = {}
         self._by_code: dict[int, SessionRow] = {}
         self._stamp: Any = None
+        self._written = 0
         self._sources: Mapping[str, Callable[[], Iterable[Row]]] = {
             "Apprenant": lambda: map(self._learner, self._present()),
             "Enseignant": lambda: map(self._teacher, self._teachers()),
@@ -223,12 +223,14 @@ class Entities:
 
     def _refresh(self) -> None:
         control = self._store.control
-        stamp = (len(control.edits), len(control.writes), self._store.version, self._store.today())
+        stamp = (len(control.edits), self._store.version, self._store.today())
+        # The API writes marks and nothing else.
+        if (stamp, len(control.writes)) != (self._stamp, self._written):
+            self._on_event.clear()
+            self._written = len(control.writes)
         if stamp != self._stamp:
             self._made.clear()
             self._index.clear()
-            self._on_event.clear()
-            self._absences = self._store.absences_by_place()
             self._by_code = {one.code: one for one in self._planned()}
             self._stamp = stamp
 
@@ -452,10 +454,10 @@ class Entities:
     def _on_it(self, code: int) -> list[Row]:
         """The rows of one event."""
         if code not in self._on_event:
-            self._on_event[code] = self._on(self._by_code[code], self._absences)
+            self._on_event[code] = self._on(self._by_code[code])
         return self._on_event[code]
 
-    def _on(self, one: SessionRow, absences: Mapping[tuple[str, str], AbsenceRow]) -> list[Row]:
+    def _on(self, one: SessionRow) -> list[Row]:
         found = [
             self._row(one, f"room:{code}", "SALLE", self._store.rooms.get(code, ""), f"S{code}", key(12, code))
             for code in one.rooms
@@ -478,7 +480,7 @@ class Entities:
             row["IdSequence"] = self._store.groups[home].code
             row["IdProgramme"] = self._programme(self._store.groups[home])
             row["LibelleEtatInscription"] = "En cours"
-            row |= self._store.marks(row["Id"], one, absences.get((one.identity, identity)))
+            row |= self._store.marks(row["Id"], one, self._store.noted(one, identity))
             row |= self._store.besides.get(row["Id"], {})
             if row["PlanificationId"] == one.code:
                 found.append(row)

@@ -236,6 +236,10 @@ class Service:
             for name, inner in expansions(query.get("$expand", "")).items():
                 lead = self._lead(entity, name)
                 rows = [self._shown_row(lead.target, one, inner) for one in self._entities.along(lead, row)]
+                most = self._switches.expanded_rows
+                if lead.many and 0 < most < len(rows):
+                    rows = rows[:most]
+                    answer[f"{name}@odata.nextLink"] = f"{ROOT}/{entity}({row['Id']})/{name}?$skip={most}"
                 answer[name] = rows if lead.many else next(iter(rows), None)
         except BadQuery as error:
             raise Refusal(400, str(error)) from None

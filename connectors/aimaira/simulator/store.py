@@ -77,6 +77,8 @@ class AimairaStore(ErpStore):
         self.besides: dict[int, dict[str, Any]] = {}
         """By row: what a PUT set apart from the marks."""
         self._marks: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self._by_place: dict[tuple[str | None, str], list[AbsenceRow]] = {}
+        self._placed = 0
         self._row_keys: dict[tuple[str, str], int] = {}
         self._row_of: dict[int, tuple[str, str]] = {}
         self._memberships: dict[tuple[str, str], int] = {}
@@ -167,19 +169,20 @@ class AimairaStore(ErpStore):
 
     # Marks
 
-    def absences_by_place(self) -> Mapping[tuple[str, str], AbsenceRow]:
+    def noted(self, one: SessionRow, person: str) -> AbsenceRow | None:
         """What is noted of a person on a session; of absences between two times, on all sessions they touch."""
-        found: dict[tuple[str, str], AbsenceRow] = {}
-        for row in self.standing():
-            if row.session is not None:
-                found[row.session, row.identity] = row
-                continue
-            for one in self.sessions.values():
-                begins = datetime.combine(one.day, one.start)
-                ends = datetime.combine(one.last_day, one.end or one.start)
-                if row.identity in one.learners and begins < row.last and ends > row.first:
-                    found.setdefault((one.identity, row.identity), row)
-        return found
+        for row in self.absences[self._placed :]:
+            self._by_place.setdefault((row.session, row.identity), []).append(row)
+        self._placed = len(self.absences)
+        for row in reversed(self._by_place.get((one.identity, person), ())):
+            if row.removed is None:
+                return row
+        begins = datetime.combine(one.day, one.start)
+        ends = datetime.combine(one.last_day, one.end or one.start)
+        for row in self._by_place.get((None, person), ()):
+            if row.removed is None and begins < row.last and ends > row.first:
+                return row
+        return None
 
     def marks(self, row: int, one: SessionRow, absence: AbsenceRow | None) -> dict[str, Any]:
         """The marks of a row: as they were sent, unless somebody changed what they said since."""
@@ -208,7 +211,7 @@ class AimairaStore(ErpStore):
         `besides`. Raises ControlError where a reason is none."""
         session, person = self._row_of[row]
         one = self.sessions[session]
-        absence = self.absences_by_place().get((session, person))
+        absence = self.noted(one, person)
         marks = {name: sent[name] for name in MARKS}
         state, minutes = self._state(one, marks)
         motive = Motive("", False)

@@ -22,6 +22,8 @@ class AimairaSwitches(BaseModel):
     # everything in one answer.
     paging: Literal["next_link", "cut", "whole"] = "next_link"
     page_size: int = 200
+    # (U) At most so many rows of an expanded collection, the rest by a link of its own; 0: all.
+    expanded_rows: int = 0
     # (U) Whether next links are whole addresses or begin at the root.
     links: Literal["absolute", "relative"] = "absolute"
     # (I) `$count=true`: answered, ignored, or refused.

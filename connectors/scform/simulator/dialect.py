@@ -24,6 +24,7 @@ class Dialect:
     def __init__(self, store: Store, switches: ScFormSwitches) -> None:
         self._store = store
         self._switches = switches
+        self._standing: dict[str, list[AbsenceRow]] = {}
 
     # Questions
 
@@ -142,6 +143,9 @@ class Dialect:
         whole = self._switches.nested_people == "whole"
         people: dict[int, Written] = {}
         staff = {identity: self.staff(one) for identity, one in self._store.staff.items()}
+        self._standing = {}
+        for absence in self._store.standing():
+            self._standing.setdefault(absence.identity, []).append(absence)
         rooms: dict[int, Written] = {}
         answer = []
         for one in found:
@@ -201,7 +205,7 @@ class Dialect:
         return {**row, **self._absence(one, enrolment)}
 
     def _absence(self, one: SessionRow, enrolment: Enrolment) -> Written:
-        for found in reversed(self._store.standing(enrolment.learner.identity)):
+        for found in reversed(self._standing.get(enrolment.learner.identity, [])):
             if of_session(found, one):
                 kind = type_of(found)
                 return {

@@ -362,7 +362,8 @@ simulated = SimulatedErp(
         "accept_unverified": True,
         "absence_reasons": {str(code): reason for reason, code in MOTIVES.items()},
     },
-    fallback_reason="1",
+    fallback_reason="Absence injustifiée",
+    late_reason="Retard",
     mapped={
         "speaker": ("nom", "prenom", "email", "isFormateur"),
         "learner": ("nomApprenant", "prenomApprenant", "email"),

@@ -51,7 +51,7 @@ async def stable_identity(bench: Bench) -> None:
 
 async def complete_paging(bench: Bench) -> None:
     """Every record arrives; and where a later request fails or a page comes twice, the listing says so."""
-    played = bench.play()
+    played = bench.play(large=True)
     honest = await played.listings()
     for kind, listing in honest.items():
         whole(kind, listing)
@@ -64,10 +64,10 @@ async def complete_paging(bench: Bench) -> None:
             "R13",
         )
     for nth in cuts(len(played.wire.asked)):
-        broken = bench.play()
+        broken = bench.play(large=True)
         broken.fault("500", nth=nth)
         same_or_incomplete(honest, await broken.listings(), f"the server failed from request {nth} on")
-    again = bench.play()
+    again = bench.play(large=True)
     again.fault("repeated_page", count=1)
     same_or_incomplete(honest, await again.listings(), "a page came twice")
 
@@ -201,12 +201,20 @@ def same_or_incomplete(honest: dict[Kind, Listing], came: dict[Kind, Listing], w
         if not listing.complete:
             expect(listing.fault and listing.fault_line, f"a fault where {kind}s are incomplete", "none", "R13")
             continue
-        missing = told(honest[kind]).keys() - told(listing).keys()
+        expected, found = told(honest[kind]), told(listing)
+        missing = expected.keys() - found.keys()
         expect(
             not missing,
             f"all {kind}s or an incomplete listing, where {when}",
             f"a complete one without {few(missing)}",
             "R13",
+        )
+        other = {id for id in expected if found[id] != expected[id]}
+        expect(
+            not other,
+            f"the same {kind}s or an incomplete listing, where {when}",
+            f"a complete one with other values of {few(other)}",
+            "engine/ports.py: Listing; what did not arrive is never read as cleared",
         )
 
 

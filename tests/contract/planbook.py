@@ -41,8 +41,8 @@ from engine.records import Entry, Group, Kind, Learner, Problem, Record, Sheet, 
 Row: TypeAlias = Mapping[str, Any]
 
 KEY = "planbook-demo-key"
-PER_MINUTE = 30
-_PAGE = 3
+PER_MINUTE = 20
+_PAGE = 5
 _FIRST: dict[Numbered, int] = {"learner": 1000, "speaker": 2000, "group": 10, "sheet": 5000, "absence": 1}
 _ROUTES: dict[Kind, str] = {
     "speaker": "GET /api/trainers",
@@ -73,7 +73,7 @@ class _Store(ErpStore):
 
 
 class PlanbookSimulator:
-    """A school's Planbook: pages of three rows, wall times, and marks that a POST always adds to."""
+    """A school's Planbook: pages of five rows, wall times, and marks that a POST always adds to."""
 
     def __init__(self, school: School, clock: Clock, switches: PlanbookSwitches) -> None:
         self.control = Control(clock)

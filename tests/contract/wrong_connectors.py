@@ -98,13 +98,16 @@ class BlindRetry(PlanbookClient):
 
 
 class AlwaysAnotherRow(PlanbookClient):
-    """What stands already is not looked at."""
+    """An absence that stands already is entered again."""
 
     async def write(
         self, session: Sheet, wanted: tuple[Attendance, ...], standing: tuple[Attendance, ...]
     ) -> None:
+        await super().write(session, wanted, standing)
+        stands = {(row.person, row.state) for row in standing}
         for one in wanted:
-            await self.post(session, one)
+            if (one.person, one.state) in stands:
+                await self.post(session, one)
 
 
 class Echo(PlanbookClient):

@@ -82,6 +82,7 @@ def test_boundaries_inside_quotes_do_not_count() -> None:
         (csv(";".join("abcdefghij" * 200) + "\n"), "unreadable"),
         (b"PK\x05\x06" + bytes(18), "unreadable"),
     ],
+    ids=map(str, range(16)),
 )
 def test_what_is_no_table_or_none_yet(content: bytes, kind: str) -> None:
     assert trouble(content)[0] == kind

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.conformance import CHECKS, check, conform
 from connectors.simulation.erps import ERPS, simulated
-from tests.contract import planbook
+from tests.contract import edusign_as_erp, planbook
 from tests.contract.wrong_connectors import WRONG
 
 DOWNLOAD_ONLY = {"aurion", "ammon"}
@@ -21,6 +21,12 @@ def test_every_pair_passes(erp: str, name: str) -> None:
         assert outcome.state == "skipped" and "is off: " in outcome.line
     else:
         assert outcome.state == "passed", outcome.line
+
+
+@pytest.mark.parametrize("name", ["limits", "cancel", "bad_credentials", "rights_lost"])
+def test_edusign_passes_what_is_about_any_listing(name: str) -> None:
+    outcome = check(name, edusign_as_erp.simulated)
+    assert outcome.state == "passed", outcome.line
 
 
 def test_a_connector_of_somebody_elses_passes_every_check() -> None:

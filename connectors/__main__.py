@@ -1,4 +1,4 @@
-"""`python -m connectors simulate|demo|crash|files|profile`: simulators and what drives them, profiles."""
+"""`python -m connectors simulate|demo|crash|files|profile|conform`: simulators, what drives and tries them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ def main(argv: list[str] | None = None) -> int:
         from connectors.profile.command import main as profile
 
         return profile(given[1:])
+    if given[:1] == ["conform"]:
+        from connectors.conformance.command import main as conform
+
+        return conform(given[1:])
     parser = _parser()
     # argparse leaves positionals that follow an option unread.
     options, rest = parser.parse_known_args(given)
@@ -105,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("switches", nargs="*", metavar="SWITCH=VALUE")
     commands.add_parser("demo", help=_("play a simulated school"))
     commands.add_parser("crash", help=_("kill the engine at its writes and see that nothing is lost"))
+    commands.add_parser("conform", help=_("play the conformance kit against one connector and its stand-in"))
     return parser
 
 

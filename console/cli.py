@@ -117,6 +117,11 @@ def _dispatch(command: str, arguments: argparse.Namespace, beyond: Sequence[str]
     if command == "config" and arguments.verb != "show":
         processes.become("engine", ["config", arguments.verb, *processes.engine_place(session)])
 
+    if command == "connectors":
+        from console.told import connectors
+
+        return connectors(session)
+
     from console.commands import perform
 
     return perform(command, arguments, session)

@@ -165,6 +165,15 @@ def parser() -> argparse.ArgumentParser:
 
     connection(command("check", _("try credentials, rights and reachability of every connection")))
 
+    command(
+        "connectors",
+        _("what every connector can do, how sure that is, and what is off and why"),
+        epilog=_(
+            "certainty: documented by the vendor, seen in somebody's client, inferred, or unknown.\n"
+            "Needs no engine; each connector is told of as it comes, then as each connection has it."
+        ),
+    )
+
     plan = command("plan", _("say what a run would change; writes nothing"))
     connection(plan, required=True)
     plan.add_argument("flow", metavar="FLOW", nargs="?", default="import", help=_("import, unless said"))

@@ -43,6 +43,13 @@ def carried_out(module: str, arguments: Sequence[str]) -> int:
     return code if code >= 0 else FAILED
 
 
+def said(module: str, arguments: Sequence[str]) -> tuple[int, bytes]:
+    """Run `module` to its end; its exit code, and what it wrote to standard output."""
+    sys.stderr.flush()
+    done = subprocess.run(module_command(module, arguments), stdout=subprocess.PIPE, check=False)
+    return (done.returncode if done.returncode >= 0 else FAILED), done.stdout
+
+
 def engine_place(session: Session) -> list[str]:
     """The options that tell the engine where it lives."""
     return ["--config", str(session.config), "--folder", str(session.folder)]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import lifeline
+from engine.certainty import told
 from engine.clock import Clock, SteppedClock, SystemClock
 from engine.compose import CannotStart, compose, connectors
 from engine.config import Config, ConfigError, default_path, is_real, load, masked, template
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config.add_argument("what", choices=("init", "show", "check"))
     config.add_argument("--json", action="store_true")
     _common(config)
+    what = commands.add_parser("connectors", help=_("what every connector can do, and how sure that is"))
+    what.add_argument("--json", action="store_true")
+    _common(what)
     duplicates = commands.add_parser("duplicates", help=_("score the people of a CSV file in pairs"))
     duplicates.add_argument("--from", dest="source", type=Path, required=True, metavar="FILE.csv")
     duplicates.add_argument("--out", type=Path, required=True, metavar="FILE.csv")
@@ -215,7 +219,22 @@ def _duplicates(given: argparse.Namespace) -> int:
     return DONE
 
 
-_COMMANDS = {"serve": _serve, "offline": _offline, "config": _config, "duplicates": _duplicates}
+def _connectors(given: argparse.Namespace) -> int:
+    """Always JSON: the console makes it into a table."""
+    path = given.config or default_path()
+    config = _loaded(given, check_secrets=False) if path.is_file() else None
+    view = told(connectors(), config.connections if config else {}, SystemClock())
+    print(printable_json(view.model_dump(mode="json")))
+    return DONE
+
+
+_COMMANDS = {
+    "serve": _serve,
+    "offline": _offline,
+    "config": _config,
+    "connectors": _connectors,
+    "duplicates": _duplicates,
+}
 
 
 def _seconds(text: str) -> timedelta:

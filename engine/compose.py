@@ -71,6 +71,25 @@ def compose(
     return engine
 
 
+def opened_example(connector: Connector, clock: Clock) -> Erp | AttendancePlatform:
+    """A client of the school that the connector's example describes; nothing is sent.
+
+    Raises what opening with unusable settings does."""
+    settings = connector.settings.model_validate(dict(connector.example))
+    return connector.open(settings, _told_only(connector.name, clock))
+
+
+def opened_unsent(config: ConnectionConfig, installed: Mapping[str, Connector], clock: Clock) -> Connection:
+    """A connection's two clients without its secrets, to be told what they can do; nothing is sent."""
+    return _opened(config, installed, clock, lambda _reference: "", lambda _name, _system: None)
+
+
+def _told_only(name: str, clock: Clock) -> Surroundings:
+    return Surroundings(
+        connection=name, zone="Europe/Paris", country="FR", clock=clock, secret=lambda _reference: ""
+    )
+
+
 def api(engine: Engine, actor: str) -> Any:
     """The engine's API as an ASGI application for callers in this process: all of them are `actor`."""
     return application(engine, InProcess(actor))

@@ -350,6 +350,9 @@ class Connector(Protocol):
     """Frozen pydantic model of this connector's own table in the configuration; secrets as references."""
     horizon_days: int
     """Default horizon of an import, in days from today, today included."""
+    example: Mapping[str, Any]
+    """Settings of a school that does not exist: what opens with them tells what the connector can do before
+    anybody has configured it. Nothing is sent."""
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> Erp | AttendancePlatform:
         """A client, nothing sent yet."""

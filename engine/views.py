@@ -10,6 +10,7 @@ from typing import Any
 from engine.changes import Change, jsonable
 from engine.events.event import Logged
 from engine.order import Connection
+from engine.ports import Capability
 from engine.service.models import (
     ChangeView,
     ConnectionView,
@@ -24,6 +25,8 @@ from engine.windows import Occurrence, Window, current, next_occurrences
 COMING = 4
 """Occurrences to come, at least, that a connection shows; all that begin within a day are."""
 DAY = timedelta(hours=24)
+UNVERIFIED = frozenset({"inferred", "unknown"})
+"""Certainties that no document and no client stands behind."""
 SKIPPED = "skipped: "
 """How the `hold` of a change begins that is left out."""
 
@@ -66,7 +69,18 @@ def connection_view(
         open=dict(recorded.open),
         linked=dict(recorded.linked),
         budget_left=connection.platform.budget_left,
+        off=tuple(one.name for one in _capabilities(connection) if not one.on),
+        unverified=tuple(one.name for one in _capabilities(connection) if one.on and not sure(one)),
     )
+
+
+def sure(capability: Capability) -> bool:
+    """Whether a document or a client stands behind it; of what only reads, it matters less: it does no harm."""
+    return capability.name.startswith(("read ", "find ")) or capability.certainty not in UNVERIFIED
+
+
+def _capabilities(connection: Connection) -> tuple[Capability, ...]:
+    return (*connection.erp.capabilities, *connection.platform.capabilities)
 
 
 def ahead(windows: Iterable[Window], name: str, now: datetime) -> list[Occurrence]:

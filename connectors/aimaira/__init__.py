@@ -7,7 +7,8 @@ opened.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -78,6 +79,7 @@ class AimairaConnector:
     system: System = "erp"
     settings: type[BaseModel] = AimairaSettings
     horizon_days: int = 14
+    example: Mapping[str, Any] = {"url": "https://aimaira.example", "api_key": "env:AIMAIRA_KEY"}
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> AimairaClient:
         """A client of one environment; nothing is sent yet. Raises TypeError for another's settings."""

@@ -10,6 +10,7 @@ Light on purpose: settings and the entry point; the client is imported when a co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, model_validator
@@ -56,6 +57,7 @@ class AmmonConnector:
     system: System = "erp"
     settings: type[BaseModel] = AmmonSettings
     horizon_days: int = 14
+    example: Mapping[str, Any] = {"folder": "https://ammon.example/exports"}
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> FilesClient:
         """A client of one folder; nothing is read yet but the profiles. Raises TypeError for another

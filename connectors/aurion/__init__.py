@@ -6,7 +6,8 @@ settings and the entry point; the client is imported when a connection is opened
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -99,6 +100,16 @@ class AurionConnector:
     system: System = "erp"
     settings: type[BaseModel] = AurionSettings
     horizon_days: int = 14
+    example: Mapping[str, Any] = {
+        "url": "https://auriga.example",
+        "keycloak_url": "https://auriga.example/auth",
+        "realm": "school",
+        "client_id": "edusign",
+        "client_secret": "env:AURIGA_CLIENT",
+        "user": "rollcall",
+        "password": "env:AURIGA_PASSWORD",
+        "interventions_query": 1,
+    }
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> AurionClient:
         """A client of one school; nothing is sent yet. Raises TypeError for another connector's settings."""

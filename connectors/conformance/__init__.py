@@ -42,6 +42,10 @@ CHECKS: Mapping[str, Check] = {
 """The twelve checks by name, in the order they are played."""
 
 
+_LONGEST = 86_400.0
+"""Virtual seconds a check may take: a client that waits for ever must not hold up the kit."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How one check ended. `line`: of a failure what was expected, what came and where the rule stands; of a
@@ -61,7 +65,8 @@ def check(name: str, pair: SimulatedErp, learners: int = LEARNERS) -> Outcome:
         assert isinstance(loop, VirtualLoop)
         bench = Bench(pair, loop, learners)
         try:
-            await played(bench)
+            async with asyncio.timeout(_LONGEST):
+                await played(bench)
         finally:
             await bench.close()
 

@@ -28,6 +28,8 @@ DAYS = 14
 LEARNERS = 40
 """As few as a school with every kind of dirt has."""
 
+_SEVERAL_PAGES = 120
+"""Learners that fill more than one page of a vendor's usual size."""
 _SEED = 11
 _ADDRESS = "http://erp.example"
 
@@ -97,20 +99,21 @@ class Bench:
         days: int = DAYS,
         secret: str | None = None,
         nonexistent_times: bool = False,
+        large: bool = False,
     ) -> Played:
         """A fresh pair, in a school whose sessions begin in the week of `start`.
 
         `at`: the instant it is (by default early on `start`); a run looks at `days` from `start` on. `secret`:
-        what the client is given in place of the right one."""
+        what the client is given in place of the right one. `large`: in a school that fills several pages."""
         at = at or datetime.combine(start, time(5), UTC)
         clock = VirtualClock(at - timedelta(seconds=self._loop.time()), self._loop)
-        school = _school(self._learners, start, nonexistent_times)
+        learners = max(self._learners, _SEVERAL_PAGES) if large else self._learners
+        school = _school(learners, start, nonexistent_times)
         switches = self.pair.switches()
         stand_in = cast(StandIn, self.pair.simulator(school, clock, switches))
         wire = Wire(stand_in.app, stand_in.control)
         scope = Scope(first=start, last=start + timedelta(days=days - 1), zone=ZONE)
-        played = Played(self._opened(clock, wire, switches, secret), stand_in, wire, school, scope, clock)
-        return played
+        return Played(self._opened(clock, wire, switches, secret), stand_in, wire, school, scope, clock)
 
     def again(self, played: Played) -> Erp:
         """Another client of the same stand-in, as after a restart."""

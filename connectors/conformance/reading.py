@@ -51,7 +51,7 @@ async def stable_identity(bench: Bench) -> None:
 
 async def complete_paging(bench: Bench) -> None:
     """Every record arrives; and where a later request fails or a page comes twice, the listing says so."""
-    played = bench.play()
+    played = bench.play(large=True)
     honest = await played.listings()
     for kind, listing in honest.items():
         whole(kind, listing)
@@ -64,10 +64,10 @@ async def complete_paging(bench: Bench) -> None:
             "R13",
         )
     for nth in cuts(len(played.wire.asked)):
-        broken = bench.play()
+        broken = bench.play(large=True)
         broken.fault("500", nth=nth)
         same_or_incomplete(honest, await broken.listings(), f"the server failed from request {nth} on")
-    again = bench.play()
+    again = bench.play(large=True)
     again.fault("repeated_page", count=1)
     same_or_incomplete(honest, await again.listings(), "a page came twice")
 
@@ -115,7 +115,7 @@ async def drift(bench: Bench) -> None:
 async def _without(bench: Bench, kind: Kind, name: str) -> None:
     played = bench.play()
     played.wire.renamed = name
-    listing = (await played.listings())[kind]
+    listing = (await played.listings(kind))[kind]
     expect(
         not listing.complete and listing.fault in _DRIFTED and listing.fault_line,
         f"the listing of {kind}s stopped by drift, since answers no longer have {name}",
@@ -127,7 +127,7 @@ async def _without(bench: Bench, kind: Kind, name: str) -> None:
 async def _beside(bench: Bench, kind: Kind, name: str, honest: Listing) -> None:
     played = bench.play()
     played.wire.widened = name
-    listing = (await played.listings())[kind]
+    listing = (await played.listings(kind))[kind]
     expect(
         listing.complete and told(listing) == told(honest),
         f"the same {kind}s with a field nobody knows beside {name}",
@@ -201,12 +201,20 @@ def same_or_incomplete(honest: dict[Kind, Listing], came: dict[Kind, Listing], w
         if not listing.complete:
             expect(listing.fault and listing.fault_line, f"a fault where {kind}s are incomplete", "none", "R13")
             continue
-        missing = told(honest[kind]).keys() - told(listing).keys()
+        expected, found = told(honest[kind]), told(listing)
+        missing = expected.keys() - found.keys()
         expect(
             not missing,
             f"all {kind}s or an incomplete listing, where {when}",
             f"a complete one without {few(missing)}",
             "R13",
+        )
+        other = {id for id in expected if found[id] != expected[id]}
+        expect(
+            not other,
+            f"the same {kind}s or an incomplete listing, where {when}",
+            f"a complete one with other values of {few(other)}",
+            "engine/ports.py: Listing; what did not arrive is never read as cleared",
         )
 
 

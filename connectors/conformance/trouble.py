@@ -101,7 +101,7 @@ async def cancel(bench: Bench) -> None:
 
 
 async def bad_credentials(bench: Bench) -> None:
-    """A wrong secret is said to be wrong, for every kind and by `check`; it is neither quoted nor insisted on."""
+    """A wrong secret is said to be wrong, for every kind and by `check`; it is not quoted, nor insisted on."""
     played = bench.play(secret=_WRONG)
     listings = await played.listings()
     for kind, listing in listings.items():

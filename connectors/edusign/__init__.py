@@ -5,7 +5,8 @@ Light on purpose: settings and the entry point; the client is imported when a co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,6 +57,7 @@ class EdusignConnector:
     system: System = "edusign"
     settings: type[BaseModel] = EdusignSettings
     horizon_days: int = 14
+    example: Mapping[str, Any] = {"key": "env:EDUSIGN_KEY"}
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> EdusignClient:
         """A client of one school; nothing is sent yet. Raises TypeError for another connector's settings."""

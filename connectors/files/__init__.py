@@ -5,6 +5,7 @@ Light on purpose: settings and the entry point; the client is imported when a co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -71,6 +72,7 @@ class FilesConnector:
     system: System = "erp"
     settings: type[BaseModel] = FilesSettings
     horizon_days: int = 14
+    example: Mapping[str, Any] = {"folder": "https://erp.example/exports", "profile": "builtin:aurion-legacy"}
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> FilesClient:
         """A client of one folder; nothing is read yet but the profile. Raises TypeError for another

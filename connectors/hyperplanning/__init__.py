@@ -5,7 +5,8 @@ Light on purpose: settings and the entry point; the client is imported when a co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -105,6 +106,11 @@ class HyperplanningConnector:
     system: System = "erp"
     settings: type[BaseModel] = HyperplanningSettings
     horizon_days: int = 14
+    example: Mapping[str, Any] = {
+        "url": "https://hp.example",
+        "user": "rollcall",
+        "password": "env:HYPERPLANNING_PASSWORD",
+    }
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> HyperplanningClient:
         """A client of one school; nothing is sent yet. Raises TypeError for another connector's settings."""

@@ -119,7 +119,7 @@ class HyperplanningAttendance:
         the session says as much of it."""
         due, left = self._due(session, one), []
         for row in here:
-            says = next((wanted for wanted in due if self._says(row, wanted)), None)
+            says = next((wanted for wanted in due if self._says(session, row, wanted)), None)
             if says is None:
                 left.append(row)
             else:
@@ -140,12 +140,13 @@ class HyperplanningAttendance:
             rows.append(Missed("", one.person, gone, last, one.justified))
         return rows
 
-    @staticmethod
-    def _says(row: Missed, wanted: Missed) -> bool:
+    def _says(self, session: Sheet, row: Missed, wanted: Missed) -> bool:
+        """Whether a row says of this session what is wanted, no less and no more."""
         if row.minutes is not None or wanted.minutes is not None:
             return (row.minutes, row.justified) == (wanted.minutes, wanted.justified)
-        whole = row.first <= wanted.first and row.last >= wanted.last
-        return row.justified == wanted.justified and whole
+        first, last = self._interval(session)
+        here = max(row.first, first), min(row.last, last)
+        return row.justified == wanted.justified and here == (wanted.first, wanted.last)
 
     # Reading and writing
 

@@ -8,6 +8,7 @@ Light on purpose: settings and the entry point; the client is imported when a co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -65,6 +66,11 @@ class ProfileConnector:
     system: System = "erp"
     settings: type[BaseModel] = ProfileSettings
     horizon_days: int = 14
+    example: Mapping[str, Any] = {
+        "url": "https://erp.example",
+        "profile": "builtin:demo",
+        "username": "rollcall",
+    }
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> ProfileClient:
         """A client of one ERP; nothing is sent yet. Raises TypeError for another connector's settings,

@@ -5,7 +5,8 @@ Light on purpose: settings and the entry point; the client is imported when a co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -91,6 +92,11 @@ class ScFormConnector:
     system: System = "erp"
     settings: type[BaseModel] = ScFormSettings
     horizon_days: int = 14
+    example: Mapping[str, Any] = {
+        "url": "https://school.sc-form.example",
+        "user": "rollcall",
+        "password": "env:SCFORM_PASSWORD",
+    }
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> ScFormClient:
         """A client of one customer; nothing is sent yet. Raises TypeError for another connector's settings."""

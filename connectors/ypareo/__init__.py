@@ -5,7 +5,8 @@ Light on purpose: settings and the entry point; the client is imported when a co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -83,6 +84,7 @@ class YpareoConnector:
     system: System = "erp"
     settings: type[BaseModel] = YpareoSettings
     horizon_days: int = 7
+    example: Mapping[str, Any] = {"url": "https://ypareo.example", "token": "env:YPAREO_TOKEN"}
 
     def open(self, settings: BaseModel, surroundings: Surroundings) -> YpareoClient:
         """A client of one tenant; nothing is sent yet. Raises TypeError for another connector's settings."""

@@ -61,7 +61,7 @@ def connection(view: ConnectionView, now: datetime, width: int, signs: Signs, lo
     room = width - width_of(left) - width_of(coming) - 4
     last = next((one for one in _last(view, now, look) if width_of(one) <= room), ())
     first = apart(joined([left, last]), coming, width)
-    waiting = _waiting(view)
+    waiting = joined([_waiting(view), *certainty(view)], ", ")
     second = apart(line("  ", *waiting), _budget(view), width)
     return first, second
 
@@ -125,6 +125,27 @@ def _waiting(view: ConnectionView) -> Line:
     ]
     parts += [line(span(things({type: n}), role)) for type, role in OPEN if (n := view.open.get(type, 0))]
     return joined(parts, ", ")
+
+
+_NAMED = 2
+"""Capabilities a connection's line names; of more it says how many."""
+
+
+def certainty(view: ConnectionView) -> list[Line]:
+    """What of this connection nobody has verified although it is on, and what is off, each as a phrase."""
+    found = []
+    if view.unverified:
+        found.append(line(span(_("{what} unverified").format(what=_capabilities(view.unverified)), "warn")))
+    if view.off:
+        found.append(line(span(_("{what} off").format(what=_capabilities(view.off)), "dim")))
+    return found
+
+
+def _capabilities(names: Sequence[str]) -> str:
+    """`absences`, `restore speakers and absences`, `4 capabilities`: writes by what they write."""
+    if len(names) > _NAMED:
+        return ngettext("{n} capability", "{n} capabilities", len(names)).format(n=len(names))
+    return _(" and ").join(name.removeprefix("write ") for name in sorted(names))
 
 
 def _budget(view: ConnectionView) -> Line:

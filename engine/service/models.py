@@ -212,6 +212,28 @@ class FreezeView(View):
     since: datetime
 
 
+class CapabilityView(View):
+    """One thing a connector can do: how sure that is, by what source, and whether it is on.
+
+    `connection` is "" where the connector is told of as it comes, not as a connection has it."""
+
+    connector: str
+    connection: str = ""
+    name: str
+    certainty: Literal["documented", "seen", "inferred", "unknown"]
+    source: str
+    on: bool
+    why_off: str = ""
+
+
+class ConnectorsView(View):
+    """Every connector installed, as it comes and as each connection has it. `problems`: those that could not
+    be opened, each as a line."""
+
+    capabilities: tuple[CapabilityView, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
 class ConnectionView(View):
     """How one connection stands."""
 
@@ -228,6 +250,10 @@ class ConnectionView(View):
     open: dict[str, int] = Field(default_factory=dict)
     linked: dict[str, int] = Field(default_factory=dict)
     budget_left: int | None = None
+    off: tuple[str, ...] = ()
+    """Capabilities of either side's connector that are switched off."""
+    unverified: tuple[str, ...] = ()
+    """Writes that are on, although no document and no client shows them."""
 
 
 class StatusView(View):

@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ class PlanningSettings(BaseModel):
 
 
 class FakeConnector:
+    example: Mapping[str, Any] = {}
+
     def __init__(self, name: str, system: System, settings: type[BaseModel], horizon_days: int) -> None:
         self.name, self.system, self.settings, self.horizon_days = name, system, settings, horizon_days
 

@@ -7,17 +7,22 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from console.presentation import tables
+from console.presentation import dashboard, tables
 from console.presentation.columns import Column, cut, display_width, table, wrapped
+from console.presentation.connectors import connectors
 from console.presentation.documents import document
 from console.presentation.progress import progress_line
+from console.presentation.signs import UNICODE
 from console.presentation.wording import Look, difference, duration, value
 from engine.service.models import (
+    CapabilityView,
     ConnectionView,
+    ConnectorsView,
     FindingView,
     FreezeView,
     OccurrenceView,
@@ -240,7 +245,34 @@ def _findings(look: Look) -> str:
     )
 
 
-_TABLES = (_status, _holds, _conflicts, _rejections, _duplicates, _runs, _run, _events, _plan, _findings)
+def _connectors(look: Look) -> str:
+    off = "no document shows how; it needs the vendor's and an expert token, then accept_unverified"
+    rows = [
+        ("read learners", "seen", "formation-longue/apprenants, in clients", True, ""),
+        ("write absences", "unknown", "no client writes absences", False, off),
+    ]
+    views = [
+        CapabilityView(connector="ypareo", name=name, certainty=sure, source=source, on=on, why_off=why)
+        for name, sure, source, on, why in rows
+    ]
+    own = [views[1].model_copy(update={"connection": "lyon", "on": True, "why_off": ""})]
+    problem = "hostile could not be opened to ask what it can do: \x1b[2Jno"
+    return connectors(ConnectorsView(capabilities=(*views, *own), problems=(problem,)), look)
+
+
+_TABLES = (
+    _status,
+    _connectors,
+    _holds,
+    _conflicts,
+    _rejections,
+    _duplicates,
+    _runs,
+    _run,
+    _events,
+    _plan,
+    _findings,
+)
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -326,3 +358,31 @@ def test_json_is_readable_and_reads_back() -> None:
     assert json.loads(document(content, ascii_only=True)) == content
     assert document(content, ascii_only=True).isascii()
     assert json.loads(document([item()]))[0]["id"] == "i1"
+
+
+def test_a_connection_says_what_is_unverified_and_what_is_off() -> None:
+    def phrases(**more: Any) -> list[str]:
+        view = ConnectionView(name="lyon", erp="ypareo", zone="Europe/Paris", state="idle", **more)
+        return ["".join(piece.text for piece in one) for one in dashboard.certainty(view)]
+
+    assert phrases() == []
+    assert phrases(unverified=("write absences",)) == ["absences unverified"]
+    assert phrases(off=("write absences", "restore speakers")) == ["restore speakers and absences off"]
+    assert phrases(off=("a", "b", "c"), unverified=("write reasons",)) == [
+        "reasons unverified",
+        "3 capabilities off",
+    ]
+
+
+def test_the_second_line_of_a_connection_has_room_for_it() -> None:
+    view = ConnectionView(
+        name="lyon",
+        erp="ypareo",
+        zone="Europe/Paris",
+        state="idle",
+        unverified=("write absences",),
+        budget_left=440,
+    )
+    _first, second = dashboard.connection(view, NOW, 80, UNICODE, Look(80, _PARIS))
+    text = "".join(piece.text for piece in second)
+    assert "nothing pending, absences unverified" in text and text.rstrip().endswith("440 requests left")

@@ -30,7 +30,7 @@ last column:
 ```toml
 [keys]
 "take.erp" = "ctrl+e"        # one key
-"run" = "R,f5"               # several
+"run" = "X,f5"               # several
 ```
 
 A key is a letter, `f1` … `f12`, `ctrl+` a letter, or a name: `space`, `enter`, `slash`, `comma`,

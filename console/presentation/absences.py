@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from console.presentation.columns import Column, table
+from console.presentation.confirm import Confirmation, named
 from console.presentation.items import when
 from console.presentation.line import Cell, Line, Role, Slot, Span, cells, folded, line, span, titles
 from console.presentation.sides import told
@@ -15,7 +16,7 @@ from console.presentation.wording import Look, instant
 from engine.words import _, ngettext
 
 if TYPE_CHECKING:
-    from engine.service.models import AbsenceView
+    from engine.service.models import AbsenceView, ItemView
 
 ROLES: dict[str, Role] = {
     "held": "bad", "by_hand": "warn", "theirs": "info", "waiting": "dim", "due": "info", "delivered": "good",
@@ -116,6 +117,22 @@ def detail(
         width,
     )
     return tuple(lines)
+
+
+def deciding(holds: Sequence[ItemView], choice: str) -> Confirmation:
+    """What approving held changes of an export means, or leaving them out."""
+    changes = [change for hold in holds for change in hold.changes]
+    if choice == "approve":
+        title = ngettext("Approve {n} change?", "Approve {n} changes?", len(changes))
+        what = _("They go to the ERP at the next export; what its people changed there stays as it is.")
+    else:
+        title = ngettext("Leave {n} change out?", "Leave {n} changes out?", len(changes))
+        what = _("Nothing of them goes to the ERP as long as they stay the same.")
+    return title.format(n=len(changes)), (
+        *(line(span(f"{hold.id}  ", "dim"), span(hold.summary)) for hold in holds[:3]),
+        *named([change.label for change in changes]),
+        line(span(what, "dim")),
+    )
 
 
 def _found(view: AbsenceView) -> str:

@@ -55,6 +55,7 @@ _EXAMPLES = {
     "sheets": "kind:no_learners",
     "runs": "kind:failed",
     "events": "level:warn+",
+    "absences": "kind:by_hand",
 }
 
 

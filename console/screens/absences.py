@@ -184,7 +184,6 @@ class Absences(ListScreen):
             )
 
     def _confirm(self, items: tuple[ItemView, ...], chosen: Sequence[AbsenceView], choice: str) -> None:
-        from console.presentation import confirm
         from console.screens import deciding
         from engine.service.models import DecideRequest
 
@@ -208,11 +207,7 @@ class Absences(ListScreen):
                 )
         if not requests:
             return
-        title, lines = (
-            confirm.decision(narrowed[0], choice)
-            if len(narrowed) == 1
-            else confirm.decisions(narrowed, choice, 0)
-        )
+        title, lines = words.deciding(narrowed, choice)
 
         def answered(answer: str | None) -> None:
             if answer:

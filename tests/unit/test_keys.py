@@ -38,6 +38,7 @@ CLASSES = {
     "sheets": ("sheets", "Sheets"),
     "runs": ("runs", "Runs"),
     "events": ("events", "Events"),
+    "absences": ("absences", "Absences"),
     "record": ("record", "RecordPage"),
 }
 THERE = [name for name, (module, _class) in CLASSES.items() if find_spec(f"console.screens.{module}")]
@@ -86,7 +87,7 @@ def test_no_key_needs_altgr_on_a_french_keyboard() -> None:
 
 
 def test_digits_have_the_letter_that_azerty_gives_without_shift() -> None:
-    assert [other_keys(BY_ID[f"go.{name}"]) for name, _keys, _words in SCREENS] == list("&é\"'(-è_")
+    assert [other_keys(BY_ID[f"go.{name}"]) for name, _keys, _words in SCREENS] == list("&é\"'(-è_ç")
 
 
 @pytest.mark.parametrize("name", THERE)
@@ -110,7 +111,7 @@ def test_what_a_role_may_do_grows_and_what_is_dangerous_is_never_a_viewers(role:
     assert role != "viewer" or dangerous == set()
 
 
-READS = {"status", "dashboard", "items", "changes", "change_refs", "sheets", "find", "record", "events", "runs",
+READS = {"absences", "status", "dashboard", "items", "changes", "change_refs", "sheets", "find", "record", "events", "runs",
          "run", "event_map", "follow", "today", "me", "last_plan", "item", "why"}  # fmt: skip
 
 
@@ -203,8 +204,8 @@ def settings_in(folder: Path, text: str) -> tuple[Settings, str]:
 
 
 def test_own_keys_are_read_and_unknown_names_said(tmp_path: Path) -> None:
-    settings, said = settings_in(tmp_path, '[keys]\nrun = "R, f5"\n"take.erp" = "ctrl+e"\nflee = "z"\n')
-    assert settings.keys == {"run": "R,f5", "take.erp": "ctrl+e"}
+    settings, said = settings_in(tmp_path, '[keys]\nrun = "X, f5"\n"take.erp" = "ctrl+e"\nflee = "z"\n')
+    assert settings.keys == {"run": "X,f5", "take.erp": "ctrl+e"}
     assert "no action is called flee" in said
 
 
@@ -221,21 +222,21 @@ def test_two_actions_may_change_keys_and_so_may_those_that_never_meet() -> None:
 
 
 async def test_a_rebound_key_works_and_is_what_footer_help_and_palette_show(tmp_path: Path) -> None:
-    async with opened(everything(), size=(140, 50), keymap={"run": "R,f5", "find": "F"}) as (app, pilot):
+    async with opened(everything(), size=(140, 50), keymap={"run": "X,f5", "find": "F"}) as (app, pilot):
         screen = app.screen
-        assert "R run" in shown(app) and "F find" in shown(app) and "g find" not in shown(app)
+        assert "X run" in shown(app) and "F find" in shown(app) and "g find" not in shown(app)
         await press(pilot, "r", "g")
         assert app.screen is screen
-        for key in ("R", "f5"):
+        for key in ("X", "f5"):
             await press(pilot, key)
             assert "Run an import of lyon" in shown(app) or "under way already" in shown(app)
             await press(pilot, "escape")
         await press(pilot, "F")
         assert "A name, an e-mail or an id" in shown(app)
         await press(pilot, "escape", "question_mark")
-        assert "R     run" in shown(app) and "F     find" in shown(app)
+        assert "X     run" in shown(app) and "F     find" in shown(app)
         await press(pilot, "escape", "colon", *"run")
-        assert "▸ R    run" in shown(app)
+        assert "▸ X    run" in shown(app)
 
 
 def test_help_shows_further_keys_only_of_what_was_not_rebound() -> None:

@@ -304,7 +304,7 @@ def test_what_a_line_means(typed: str, text: str) -> None:
 
 def test_without_a_line_all_there_is_is_offered_screens_last() -> None:
     offered = [one.text for one in palette.choices("", here("sheets", True, "viewer"), key_of)]
-    assert offered[-8:] == [name for name, _keys, _words in SCREENS]
+    assert offered[-len(SCREENS) :] == [name for name, _keys, _words in SCREENS]
     assert "palette" not in offered and "freeze" not in offered and len(set(offered)) == len(offered)
 
 

@@ -111,8 +111,10 @@ def test_what_a_role_may_do_grows_and_what_is_dangerous_is_never_a_viewers(role:
     assert role != "viewer" or dangerous == set()
 
 
-READS = {"absences", "status", "dashboard", "items", "changes", "change_refs", "sheets", "find", "record", "events", "runs",
-         "run", "event_map", "follow", "today", "me", "last_plan", "item", "why"}  # fmt: skip
+READS = {
+    "absences", "status", "dashboard", "items", "changes", "change_refs", "sheets", "find", "record", "events",
+    "runs", "run", "event_map", "follow", "today", "me", "last_plan", "item", "why",
+}  # fmt: skip
 
 
 async def test_a_viewers_keys_ask_the_engine_for_nothing_but_what_it_shows() -> None:

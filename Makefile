@@ -12,16 +12,16 @@ setup: $(STAMP)  ## install everything, hash-locked, into .venv (once)
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	$(BIN)/python -m compileall -q engine connectors console
 	@touch $(STAMP)
 
 demo: setup      ## the console on a simulated school; without a terminal, a play of it and its report
 	$(BIN)/rollcall demo
 
-# A file's tests share what they set up, so a file stays with one worker; in the files' order the longest is early.
+# A file's tests share what they set up, so a file stays with one worker; three workers, since some tests wait for processes.
 test: setup lint ## every check and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup      ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

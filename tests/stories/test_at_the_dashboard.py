@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from engine.service.models import FreezeRequest
+from engine.windows import next_occurrences
 from tests.stories.desk import Desk, at_the_desk
 from tests.stories.test_follow import some_events
-from tests.stories.town import Known, Town
+from tests.stories.town import PARIS, Known, Town
 
 
 async def _conflict(town: Town) -> Known:
@@ -211,3 +214,23 @@ def test_a_run_is_of_the_chosen_connection_wherever_the_cursor_is() -> None:
         await desk.sees("of lyon now?")
 
     at_the_desk(story, connections=("lyon", "nice"), prepare=_conflict_in_lyon)
+
+
+def test_on_the_autumn_night_windows_and_countdowns_are_the_engines() -> None:
+    async def story(desk: Desk) -> None:
+        now = desk.console.now()
+        assert now is not None
+        config = desk.town.engine.connections[desk.town.name].config
+        coming = next_occurrences(config.windows, desk.town.name, now, 20)
+        wanted = [o.starts for o in coming if o.starts < now + timedelta(hours=24)]
+        (connection,) = desk.seen.status.connections
+        assert [o.starts for o in connection.next if now < o.starts < now + timedelta(hours=24)] == wanted
+        first = wanted[0]
+        left = first - now
+        local = first.astimezone(PARIS)
+        # The clock shows an hour less than passes: 03:00 comes twice.
+        shown = local.replace(tzinfo=None) - now.astimezone(PARIS).replace(tzinfo=None)
+        assert left - shown == timedelta(hours=1)
+        await desk.sees(f"{local:%H:%M}", f"in {left // timedelta(hours=1)} h")
+
+    at_the_desk(story, start="2026-10-24 22:00", settled=False)
